@@ -1,0 +1,1 @@
+"""Conventions and numerics that every other package shares. Imports nothing of ours."""

@@ -1,0 +1,73 @@
+"""Frozen dataclasses that are JAX pytrees: the one way this library holds state."""
+
+import dataclasses
+from typing import Any, TypeVar, dataclass_transform
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+__all__ = ["replace", "static", "struct"]
+
+T = TypeVar("T")
+replace = dataclasses.replace
+
+_NUMBERS = (float, int, complex, np.ndarray, np.generic)
+
+
+def static(**keywords: Any) -> Any:
+    """Declare a field that is part of the tree's structure: a shape, a mode, a name.
+
+    Its value must be hashable; a new value means a new trace.
+    """
+    return dataclasses.field(metadata={"static": True}, **keywords)
+
+
+def _as_leaf(value: Any) -> Any:
+    """Numbers and numpy arrays become JAX arrays; everything else passes untouched.
+
+    Tracers, ``None``, nested trees and the placeholders that JAX puts into trees while it maps
+    over them all take the second route. ``asarray`` keeps Python numbers weakly typed, so that
+    results follow the dtype of the arrays they meet.
+    """
+    if isinstance(value, bool | np.bool_):
+        return value
+    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind not in "biufc":
+        return value
+    if isinstance(value, _NUMBERS):
+        return jnp.asarray(value)
+    if (
+        isinstance(value, list | tuple)
+        and value
+        and all(isinstance(v, float | int) and not isinstance(v, bool) for v in value)
+    ):
+        return jnp.asarray(value)
+    return value
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def struct(cls: type[T]) -> type[T]:
+    """Make a class a frozen, keyword-only dataclass that JAX sees as a pytree.
+
+    Fields hold arrays or further structs; Python numbers become arrays on construction.
+    Fields declared with :func:`static` belong to the tree's structure instead.
+
+    Example:
+        >>> @struct
+        ... class Sphere:
+        ...     radius: jax.Array
+        >>> jax.grad(lambda s: s.radius**2)(Sphere(radius=3.0)).radius
+        Array(6., dtype=float32, weak_type=True)
+    """
+    own = cls.__dict__.get("__post_init__")
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            if not field.metadata.get("static", False):
+                object.__setattr__(self, field.name, _as_leaf(getattr(self, field.name)))
+        if own is not None:
+            own(self)
+
+    cls.__post_init__ = __post_init__
+    cls = dataclasses.dataclass(frozen=True, kw_only=True, eq=False)(cls)
+    return jax.tree_util.register_dataclass(cls)

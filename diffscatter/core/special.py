@@ -1,0 +1,111 @@
+r"""Form-factor kernels with right values and right derivatives of any order at 0.
+
+Each kernel is even and analytic, but written as a quotient it is 0/0 at the origin and its
+derivatives cancel catastrophically nearby. Below a threshold the kernel is therefore a
+polynomial in :math:`x^2`, which automatic differentiation handles exactly; above it the closed
+form. ``jax.scipy.special.bessel_jn`` loses all digits on both sides, so J1 is our own.
+"""
+
+import math
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+__all__ = ["bessel_j1", "disc_kernel", "sinc", "sphere_kernel"]
+
+# sin(x)/x = sum (-1)^k x^2k / (2k+1)!   and   3 j1(x)/x = sum 6 (-1)^k (k+1) x^2k / (2k+3)!
+# Twelve terms leave 1e-18 at x = 1.4, where the closed form has lost only one digit.
+_THRESHOLD = 1.4
+_SINC = [(-1) ** k / math.factorial(2 * k + 1) for k in range(12)]
+_SPHERE = [6 * (-1) ** k * (k + 1) / math.factorial(2 * k + 3) for k in range(12)]
+
+# Chebyshev coefficients, computed in 40-digit arithmetic (mpmath) from the exact functions:
+# J1(x)/x on s = (x/8)^2 in [0, 1], and for x >= 8 the Hankel amplitudes P and Q of
+# J1 = sqrt(2/(pi x)) (P cos(x - 3pi/4) - Q sin(x - 3pi/4)), P and Q x/8 on s = (8/x)^2
+# (Abramowitz and Stegun 9.2.5).
+_J1_SMALL = [
+    0.081044846325658115, -0.14897514506765211, 0.1609992623572097, -0.082680491766817907,
+    0.022213639654966035, -0.003646940600769276, 0.00040503377283548218,
+    -3.2555548668572585e-5, 1.9858774049915167e-6, -9.5219847567504362e-8,
+    3.6871337590971482e-9, -1.1780266226958848e-10, 3.1601545803480033e-12,
+    -7.2217552396517734e-14, 1.4232144003513942e-15, -2.4441972916190464e-17,
+]  # fmt: skip
+_J1_P = [
+    1.0009030408600137, 0.00089898983308594086, -3.9872843004889085e-6,
+    6.1776339606442985e-8, -1.8718907491063066e-9, 8.8168986595823389e-11,
+    -5.7048636403956447e-12, 4.6991955152305424e-13, -4.6842237839904892e-14,
+    5.4526748960447172e-15, -7.2211808422740179e-16, 1.0667689114335412e-16,
+    -1.7312313216116335e-17,
+]  # fmt: skip
+_J1_Q = [
+    0.046777787069535325, -9.6277235491570793e-5, 9.1386152579554541e-7,
+    -2.0959781384083422e-8, 8.2291933276505541e-10, -4.6863636881769452e-11,
+    3.5152187949686081e-12, -3.2643156743278999e-13, 3.5967765829165292e-14,
+    -4.5612523950772972e-15, 6.508282957783384e-16, -1.0269147531823243e-16,
+    1.7676355487764792e-17,
+]  # fmt: skip
+
+
+def _horner(coefficients: list[float], x: Array) -> Array:
+    total = jnp.full_like(x, coefficients[-1])
+    for c in reversed(coefficients[:-1]):
+        total = total * x + c
+    return total
+
+
+def _clenshaw(coefficients: list[float], t: Array) -> Array:
+    """Sum a Chebyshev series at ``t`` in [-1, 1]."""
+    after, last = jnp.zeros_like(t), jnp.zeros_like(t)
+    for c in reversed(coefficients[1:]):
+        after, last = 2 * t * after - last + c, after
+    return t * after - last + coefficients[0]
+
+
+def _floating(x: ArrayLike) -> Array:
+    x = jnp.asarray(x)
+    return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)
+
+
+def sinc(x: ArrayLike) -> Array:
+    r"""Return :math:`\sin(x)/x`, 1 at 0 (no pi: not numpy's convention)."""
+    x = _floating(x)
+    small = jnp.abs(x) < _THRESHOLD
+    series = _horner(_SINC, jnp.where(small, x * x, 0.0))
+    safe = jnp.where(small, 2.0, x)
+    return jnp.where(small, series, jnp.sin(safe) / safe)
+
+
+def sphere_kernel(x: ArrayLike) -> Array:
+    r"""Return :math:`3 j_1(x)/x = 3(\sin x - x\cos x)/x^3`, 1 at 0: a ball's form factor."""
+    x = _floating(x)
+    small = jnp.abs(x) < _THRESHOLD
+    series = _horner(_SPHERE, jnp.where(small, x * x, 0.0))
+    safe = jnp.where(small, 2.0, x)
+    return jnp.where(small, series, 3 * (jnp.sin(safe) - safe * jnp.cos(safe)) / safe**3)
+
+
+def _j1_over_x(x: Array) -> Array:
+    """J1(x)/x for any real x; even."""
+    small = jnp.abs(x) < 8
+    inner = _clenshaw(_J1_SMALL, 2 * jnp.where(small, x / 8, 0.0) ** 2 - 1)
+    far = jnp.where(small, 8.0, jnp.abs(x))
+    t = 2 * (8 / far) ** 2 - 1
+    p, q = _clenshaw(_J1_P, t), _clenshaw(_J1_Q, t) * (8 / far)
+    phase = far - 0.75 * math.pi
+    outer = jnp.sqrt(2 / (math.pi * far)) * (p * jnp.cos(phase) - q * jnp.sin(phase)) / far
+    return jnp.where(small, inner, outer)
+
+
+def bessel_j1(x: ArrayLike) -> Array:
+    """Return the Bessel function of the first kind, order 1, of real ``x``.
+
+    Absolute error below 3e-16 (float64) for all x, relative below 1e-14 away from the zeros.
+    """
+    x = _floating(x)
+    return x * _j1_over_x(x)
+
+
+def disc_kernel(x: ArrayLike) -> Array:
+    r"""Return :math:`2 J_1(x)/x`, 1 at 0: a disc's form factor."""
+    return 2 * _j1_over_x(_floating(x))
