@@ -7,12 +7,15 @@ form. ``jax.scipy.special.bessel_jn`` loses all digits on both sides, so J1 is o
 """
 
 import math
+from collections.abc import Callable
+from functools import wraps
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-__all__ = ["bessel_j1", "disc_kernel", "sinc", "sphere_kernel"]
+__all__ = ["bessel_j1", "disc_kernel", "sinc", "sphere_kernel", "sphere_kernel_of_square"]
 
 # sin(x)/x = sum (-1)^k x^2k / (2k+1)!   and   3 j1(x)/x = sum 6 (-1)^k (k+1) x^2k / (2k+3)!
 # Twelve terms leave 1e-18 at x = 1.4, where the closed form has lost only one digit.
@@ -67,24 +70,55 @@ def _floating(x: ArrayLike) -> Array:
     return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)
 
 
+def _elementwise(function: Callable[[Array], Array]) -> Callable[[ArrayLike], Array]:
+    """Give a function of one variable its derivative as one factor.
+
+    However many tangents are carried, the derivative is computed once and multiplies each, and
+    a backward pass keeps one array instead of one for each step of a series.
+    """
+    kernel = jax.custom_jvp(function)
+
+    @kernel.defjvp
+    def _(primals, tangents):
+        (x,), (tangent,) = primals, tangents
+        value, slope = jax.jvp(function, (x,), (jnp.ones_like(x),))
+        return value, slope * tangent
+
+    return wraps(function)(lambda x: kernel(_floating(x)))
+
+
+@_elementwise
 def sinc(x: ArrayLike) -> Array:
     r"""Return :math:`\sin(x)/x`, 1 at 0 (no pi: not numpy's convention)."""
-    x = _floating(x)
     small = jnp.abs(x) < _THRESHOLD
     series = _horner(_SINC, jnp.where(small, x * x, 0.0))
     safe = jnp.where(small, 2.0, x)
     return jnp.where(small, series, jnp.sin(safe) / safe)
 
 
+@_elementwise
 def sphere_kernel(x: ArrayLike) -> Array:
     r"""Return :math:`3 j_1(x)/x = 3(\sin x - x\cos x)/x^3`, 1 at 0: a ball's form factor."""
-    x = _floating(x)
     small = jnp.abs(x) < _THRESHOLD
     series = _horner(_SPHERE, jnp.where(small, x * x, 0.0))
     safe = jnp.where(small, 2.0, x)
     return jnp.where(small, series, 3 * (jnp.sin(safe) - safe * jnp.cos(safe)) / safe**3)
 
 
+@_elementwise
+def sphere_kernel_of_square(squared: ArrayLike) -> Array:
+    r"""Return :math:`3 j_1(x)/x` as a function of :math:`x^2`.
+
+    For arguments that are roots of sums of squares (ellipsoids): the root has no derivative at
+    0, the kernel has all of them.
+    """
+    small = squared < _THRESHOLD**2
+    series = _horner(_SPHERE, jnp.where(small, squared, 0.0))
+    x = jnp.sqrt(jnp.where(small, 4.0, squared))
+    return jnp.where(small, series, 3 * (jnp.sin(x) - x * jnp.cos(x)) / x**3)
+
+
+@_elementwise
 def _j1_over_x(x: Array) -> Array:
     """J1(x)/x for any real x; even."""
     small = jnp.abs(x) < 8
@@ -92,15 +126,16 @@ def _j1_over_x(x: Array) -> Array:
     far = jnp.where(small, 8.0, jnp.abs(x))
     t = 2 * (8 / far) ** 2 - 1
     p, q = _clenshaw(_J1_P, t), _clenshaw(_J1_Q, t) * (8 / far)
-    phase = far - 0.75 * math.pi
-    outer = jnp.sqrt(2 / (math.pi * far)) * (p * jnp.cos(phase) - q * jnp.sin(phase)) / far
+    # cos and sin of far - 3 pi/4, spelled out: the difference itself would round at large far.
+    sine, cosine = jnp.sin(far), jnp.cos(far)
+    outer = (p * (sine - cosine) + q * (sine + cosine)) / (jnp.sqrt(math.pi * far) * far)
     return jnp.where(small, inner, outer)
 
 
 def bessel_j1(x: ArrayLike) -> Array:
     """Return the Bessel function of the first kind, order 1, of real ``x``.
 
-    Absolute error below 3e-16 (float64) for all x, relative below 1e-14 away from the zeros.
+    Absolute error below 4e-16 (float64) for all x, relative below 1e-14 away from the zeros.
     """
     x = _floating(x)
     return x * _j1_over_x(x)
@@ -108,4 +143,4 @@ def bessel_j1(x: ArrayLike) -> Array:
 
 def disc_kernel(x: ArrayLike) -> Array:
     r"""Return :math:`2 J_1(x)/x`, 1 at 0: a disc's form factor."""
-    return 2 * _j1_over_x(_floating(x))
+    return 2 * _j1_over_x(x)

@@ -22,7 +22,8 @@ _HC = 1.239841984332  # keV nm, CODATA 2018 (exact)
 
 _LENGTH = {
     "nm": 1.0, "nanometer": 1.0, "a": 0.1, "å": 0.1, "ang": 0.1, "angstrom": 0.1,
-    "um": 1e3, "micron": 1e3, "mm": 1e6, "cm": 1e7, "m": 1e9,
+    "nanometre": 1.0, "um": 1e3, "micron": 1e3, "mm": 1e6, "cm": 1e7, "centimeter": 1e7,
+    "centimetre": 1e7, "m": 1e9, "meter": 1e9, "metre": 1e9,
 }  # fmt: skip
 
 
