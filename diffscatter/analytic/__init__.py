@@ -1,0 +1,44 @@
+"""Closed forms: what fits use, and what the voxel operators are judged by.
+
+A *particle* (one file each) gives the orientation average of F^2; :class:`Polydisperse`
+averages it over a population; :class:`Sample` puts it at a volume fraction over a background,
+in 1/cm.
+"""
+
+from diffscatter.analytic.core_shell_sphere import CoreShellSphere
+from diffscatter.analytic.cylinder import Cylinder
+from diffscatter.analytic.distributions import (
+    DISTRIBUTIONS,
+    Gaussian,
+    Lognormal,
+    Rectangle,
+    Schulz,
+    Uniform,
+)
+from diffscatter.analytic.ellipsoid import Ellipsoid
+from diffscatter.analytic.polydispersity import Polydisperse, parameter_of, with_parameter
+from diffscatter.analytic.registry import MODELS, build, get
+from diffscatter.analytic.sample import Sample
+from diffscatter.analytic.sasmodels import from_sasmodels
+from diffscatter.analytic.sphere import Sphere
+
+__all__ = [
+    "DISTRIBUTIONS",
+    "MODELS",
+    "CoreShellSphere",
+    "Cylinder",
+    "Ellipsoid",
+    "Gaussian",
+    "Lognormal",
+    "Polydisperse",
+    "Rectangle",
+    "Sample",
+    "Schulz",
+    "Sphere",
+    "Uniform",
+    "build",
+    "from_sasmodels",
+    "get",
+    "parameter_of",
+    "with_parameter",
+]

@@ -1,0 +1,62 @@
+r"""Sphere in a shell of constant thickness.
+
+.. math::
+    F(q) = (\rho_c - \rho_s) V(R)\,\phi(qR) + (\rho_s - \rho_0) V(R + t)\,\phi(q(R + t)),
+    \qquad \phi(x) = 3\,(\sin x - x\cos x)/x^3
+
+Guinier and Fournet, *Small-Angle Scattering of X-Rays*, Wiley (1955).
+"""
+
+import jax.numpy as jnp
+from jax import Array
+
+from diffscatter.analytic.particle import ANY, POSITIVE, Model, Parameter, Particle
+from diffscatter.core.pytree import struct
+from diffscatter.core.special import sphere_kernel
+
+__all__ = ["MODEL", "CoreShellSphere"]
+
+
+@struct
+class CoreShellSphere(Particle):
+    """Attributes: ``radius`` of the core and ``thickness`` of the shell in nm;
+    ``core_contrast`` and ``shell_contrast``, sld minus solvent sld, in 1/nm^2."""
+
+    radius: Array
+    thickness: Array
+    core_contrast: Array
+    shell_contrast: Array
+
+    @property
+    def volume(self) -> Array:
+        """Volume of core and shell together, nm^3."""
+        return _ball(self.radius + self.thickness)
+
+    def amplitude(self, q: Array) -> Array:
+        """Return F(q) in nm, in the shape of ``q`` (1/nm)."""
+        outer = self.radius + self.thickness
+        step = self.core_contrast - self.shell_contrast
+        inner_part = step * _ball(self.radius) * sphere_kernel(q * self.radius)
+        return inner_part + self.shell_contrast * _ball(outer) * sphere_kernel(q * outer)
+
+
+def _ball(radius: Array) -> Array:
+    return 4 / 3 * jnp.pi * radius * radius * radius
+
+
+MODEL = Model(
+    name="core_shell_sphere",
+    constructor=CoreShellSphere,
+    parameters=(
+        Parameter("radius", "nm", 5.0, POSITIVE, "radius of the core"),
+        Parameter("thickness", "nm", 1.0, POSITIVE, "thickness of the shell"),
+        Parameter("core_contrast", "1/nm^2", 1e-4, ANY, "sld of the core minus solvent sld"),
+        Parameter("shell_contrast", "1/nm^2", 2e-4, ANY, "sld of the shell minus solvent sld"),
+    ),
+    title="Sphere in a shell",
+    equation=(
+        r"F = (\rho_c - \rho_s) V(R) \phi(qR) + (\rho_s - \rho_0) V(R+t) \phi(q(R+t)),"
+        r"\ \phi(x) = 3 (\sin x - x \cos x) / x^3"
+    ),
+    reference="Guinier and Fournet, Small-Angle Scattering of X-Rays, Wiley (1955)",
+)

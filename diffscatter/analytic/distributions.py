@@ -1,0 +1,321 @@
+r"""Number distributions of a parameter about its centre.
+
+A distribution says how many particles have the ratio :math:`x = p/c` of a parameter p to its
+centre c, and how to integrate over it. Smooth ones take equal steps in a variable s in which
+density times dx/ds is smooth and vanishes at both ends: such a trapezoidal sum converges
+exponentially (Trefethen and Weideman, SIAM Review 56 (2014) 385), one node for each period of
+the fringes. The nodes x(s) move with the width, so the derivative of the sum with respect to
+it is that of the integral. Every formula is even in the width and holds at width 0.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from diffscatter.core.pytree import struct
+
+__all__ = [
+    "BLOCK",
+    "DISTRIBUTIONS",
+    "Distribution",
+    "Gaussian",
+    "Lognormal",
+    "Rectangle",
+    "Schulz",
+    "Uniform",
+]
+
+BLOCK = 16  # nodes in a block
+_X, _W = np.polynomial.legendre.leggauss(BLOCK)
+_X, _W = (_X + 1) / 2, _W / 2
+_PHASE = 12.0  # rad of the squared amplitude on half a Gauss-Legendre block, for 1e-10
+_TAIL = 6.5  # the normal law holds 1e-10 of its mass beyond so many widths
+_MARGIN = 7.5  # a step 2 pi/(k + 7.5) sums a normal law times a wave of k rad to 1e-12
+
+
+class Distribution:
+    """What :class:`~diffscatter.analytic.Polydisperse` asks of a distribution.
+
+    ``band`` is the largest phase, in rad per unit of x, with which the squared amplitude turns.
+
+    Attributes:
+        points, extent: nodes and half range, in widths, of the grid that sasmodels would use.
+        smallest: smallest value on that grid, nm.
+    """
+
+    points = 35
+    extent = 3.0
+    smallest = 0.0
+
+    def blocks(self, band: Array) -> Array:
+        """Return how many blocks of nodes the integral needs, not yet rounded up."""
+        raise NotImplementedError
+
+    def block(self, j: Array, blocks: Array, band: Array) -> tuple[Array, Array]:
+        """Return ratios x and weights of block ``j``, up to a common factor; ``(BLOCK,)``."""
+        raise NotImplementedError
+
+    def density(self, t: Array) -> Array:
+        """Return p(x), up to a constant, at x = 1 + width t > 0."""
+        raise NotImplementedError
+
+
+class _Smooth(Distribution):
+    """Equal steps in s."""
+
+    def range(self, band: Array) -> tuple[Array, Array, Array]:
+        """Return the ends of s and the rate k for which steps of 2 pi/k are short enough."""
+        raise NotImplementedError
+
+    def node(self, s: Array, band: Array) -> tuple[Array, Array]:
+        """Return x(s) and p(x) dx/ds up to a constant."""
+        raise NotImplementedError
+
+    def blocks(self, band: Array) -> Array:
+        low, high, rate = self.range(band)
+        return (high - low) * rate / (2 * jnp.pi * BLOCK)
+
+    def block(self, j: Array, blocks: Array, band: Array) -> tuple[Array, Array]:
+        low, high, _ = jax.lax.stop_gradient(self.range(band))
+        step = (high - low) / (blocks * BLOCK)
+        return self.node(low + step * (j * BLOCK + jnp.arange(BLOCK) + 0.5), band)
+
+
+@struct
+class Gaussian(_Smooth):
+    r"""Normal distribution of positive sizes.
+
+    .. math:: p(x) \propto e^{-(x - 1)^2 / 2 w^2},\qquad x > 0
+
+    Attributes:
+        width: standard deviation over mean, w (of the distribution before it is cut at 0).
+    """
+
+    width: Array
+
+    def range(self, band: Array) -> tuple[Array, Array, Array]:
+        width, u = _magnitude(self.width), self._zero()
+        # Beyond x = 0, at s = -u, the weight still falls as e^s from e^(-u^2/2).
+        bent = u + 2 + jnp.maximum(_TAIL**2 - u * u, 0.0) / 2
+        left = jnp.where(u < _TAIL + 1.5, bent, _TAIL)
+        # F^2 grows as x^6, which moves the weight up.
+        return -left, _TAIL + jnp.minimum(6 * width, 2.5), band * width + _MARGIN
+
+    def node(self, s: Array, band: Array) -> tuple[Array, Array]:
+        # t = s, bent smoothly so as to stay above -1/w, where x = 0.
+        u = self._zero()
+        t = s + jax.nn.softplus(-(s + u))
+        return 1 + _magnitude(self.width) * t, jnp.exp(-t * t / 2) * jax.nn.sigmoid(s + u)
+
+    def density(self, t: Array) -> Array:
+        return jnp.exp(-t * t / 2)
+
+    def _zero(self) -> Array:
+        """1/w; from 40 on, x = 0 is too far away to matter."""
+        return 1 / jnp.maximum(_magnitude(self.width), 0.025)
+
+
+class _Logarithmic(_Smooth):
+    r"""Equal steps in v = ln(x)/w while x is small, in x itself where fringes need it.
+
+    .. math:: x = \ln(1 + e^{ws} (e^u - 1))/u,\qquad u = \mathrm{band}\; w / 30
+
+    is 1 at s = 0, goes as :math:`e^{ws}` below 1/u and linearly above, where it turns by 30 rad
+    in a unit of s. At u = 0 it is :math:`e^{ws}`.
+    """
+
+    _TURN = 30.0
+
+    def density_of_log(self, v: Array) -> Array:
+        """Return the density of v = ln(x)/w up to a constant."""
+        raise NotImplementedError
+
+    def lowest(self, width: Array) -> Array:
+        """Return the v below which nothing counts."""
+        return jnp.asarray(-_TAIL)
+
+    def margin(self, width: Array) -> Array:
+        """Return the part of the rate that the density itself takes."""
+        return jnp.asarray(_MARGIN)
+
+    def range(self, band: Array) -> tuple[Array, Array, Array]:
+        u, bent = self._bend(band)
+        width = _magnitude(self.width)
+        safe = jnp.maximum(width, 1e-4)
+        # F^2 grows as x^6 up to a few 1/band and as x^2 from there.
+        corner = jnp.log(10 / jnp.maximum(band, 1e-6)) / safe
+        highest = _TAIL + jnp.clip(corner - _TAIL, 2 * width, 6 * width)
+        s_of = lambda v: jnp.where(
+            bent, (_log_expm1(u * jnp.exp(width * v)) - _log_expm1(u)) / safe, v
+        )
+        top = jnp.exp(width * highest)
+        turn = band * width * jnp.where(bent, -jnp.expm1(-u * top) / u, top)
+        return s_of(self.lowest(width)), s_of(highest), turn + self.margin(width)
+
+    def node(self, s: Array, band: Array) -> tuple[Array, Array]:
+        u, bent = self._bend(band)
+        width = _magnitude(self.width)
+        divisor = jnp.where(bent, width, 1.0)
+        z = divisor * s + _log_expm1(u)
+        linear = jax.nn.softplus(z) / u
+        x = jnp.where(bent, linear, jnp.exp(width * s))
+        v = jnp.where(bent, jnp.log(linear) / divisor, s)
+        slope = jnp.where(bent, jax.nn.sigmoid(z) / (u * linear), 1.0)
+        return x, self.density_of_log(v) * slope
+
+    def _bend(self, band: Array) -> tuple[Array, Array]:
+        """Return u, and whether there is need of it: not for narrow ones or little phase."""
+        width = jax.lax.stop_gradient(_magnitude(self.width))
+        u = jax.lax.stop_gradient(band) * width / self._TURN
+        bent = (width > 0.01) & (u > 0.01)
+        return jnp.where(bent, u, 0.01), bent
+
+
+@struct
+class Lognormal(_Logarithmic):
+    r"""Normal distribution of the logarithm.
+
+    .. math:: p(x) \propto e^{-\ln^2 x / 2 w^2} / x
+
+    Attributes:
+        width: standard deviation of ln x, w. The centre is the median.
+    """
+
+    width: Array
+
+    points = 80
+    extent = 8.0
+    smallest = 1e-9
+
+    def density_of_log(self, v: Array) -> Array:
+        return jnp.exp(-v * v / 2)
+
+    def density(self, t: Array) -> Array:
+        x = _magnitude(self.width) * t
+        return jnp.exp(-((t * _log_ratio(x)) ** 2) / 2) / (1 + x)
+
+
+@struct
+class Schulz(_Logarithmic):
+    r"""Schulz-Zimm (gamma) distribution.
+
+    .. math:: p(x) \propto x^{z - 1} e^{-z x},\qquad z = 1/w^2
+
+    Attributes:
+        width: standard deviation over mean, w. The centre is the mean.
+    """
+
+    width: Array
+
+    points = 80
+    extent = 8.0
+    smallest = 1e-9
+
+    def density_of_log(self, v: Array) -> Array:
+        # z (ln x - x + 1) with ln x = w v.
+        return jnp.exp(-v * v * _exponential_rest(_magnitude(self.width) * v))
+
+    def lowest(self, width: Array) -> Array:
+        return -(_TAIL + 20 * width)  # e^(v/w) on this side
+
+    def margin(self, width: Array) -> Array:
+        return _MARGIN + 15 * width  # exp(-z e^(wv)) is smooth over pi/2w of the imaginary axis
+
+    def density(self, t: Array) -> Array:
+        x = _magnitude(self.width) * t
+        return jnp.exp(t * t * _log_rest(x)) / (1 + x)
+
+
+class _Flat(Distribution):
+    """Equal numbers between ``1 - h`` and ``1 + h``, cut at 0; Gauss-Legendre panels."""
+
+    def half_width(self) -> Array:
+        raise NotImplementedError
+
+    def blocks(self, band: Array) -> Array:
+        low, high = self._ends()
+        return band * (high - low) / 2 / _PHASE
+
+    def block(self, j: Array, blocks: Array, band: Array) -> tuple[Array, Array]:
+        low, high = self._ends()
+        return low + (high - low) * (j + _X) / blocks, jnp.asarray(_W)
+
+    def density(self, t: Array) -> Array:
+        return jnp.ones_like(t)
+
+    def _ends(self) -> tuple[Array, Array]:
+        h = self.half_width()
+        return jnp.maximum(1 - h, 0.0), 1 + h
+
+
+@struct
+class Uniform(_Flat):
+    """Uniform distribution. Attributes: ``width``, half the full range over the mean."""
+
+    width: Array
+
+    extent = 1.0
+
+    def half_width(self) -> Array:
+        return _magnitude(self.width)
+
+
+@struct
+class Rectangle(_Flat):
+    """Uniform distribution. Attributes: ``width``, standard deviation over mean."""
+
+    width: Array
+
+    extent = 1.73205  # sqrt(3), in the digits that sasmodels uses
+
+    def half_width(self) -> Array:
+        return 3**0.5 * _magnitude(self.width)
+
+
+DISTRIBUTIONS = {
+    "gaussian": Gaussian,
+    "lognormal": Lognormal,
+    "schulz": Schulz,
+    "uniform": Uniform,
+    "rectangle": Rectangle,
+}
+
+
+def _magnitude(width: Array) -> Array:
+    """|w|, with the right-hand derivative at 0."""
+    return jnp.where(width < 0, -width, width)
+
+
+def _log_expm1(a: Array) -> Array:
+    """ln(e^a - 1) for a > 0, without overflow."""
+    return a + jnp.log(-jnp.expm1(-a))
+
+
+def _smooth(closed, coefficients: list[float], x: Array, threshold: float) -> Array:
+    """Return ``closed(x)``, and its Taylor polynomial where ``|x|`` is below ``threshold``."""
+    small = jnp.abs(x) < threshold
+    near = jnp.where(small, x, 0.0)
+    series = jnp.zeros_like(near)
+    for c in reversed(coefficients):
+        series = series * near + c
+    return jnp.where(small, series, closed(jnp.where(small, threshold, x)))
+
+
+def _exponential_rest(x: Array) -> Array:
+    """(e^x - 1 - x)/x^2, 1/2 at 0."""
+    closed = lambda x: (jnp.expm1(x) - x) / x**2
+    return _smooth(closed, [1 / math.factorial(k + 2) for k in range(17)], x, 1.0)
+
+
+def _log_ratio(x: Array) -> Array:
+    """ln(1 + x)/x, 1 at 0."""
+    return _smooth(lambda x: jnp.log1p(x) / x, [(-1) ** k / (k + 1) for k in range(16)], x, 0.1)
+
+
+def _log_rest(x: Array) -> Array:
+    """(ln(1 + x) - x)/x^2, -1/2 at 0."""
+    closed = lambda x: (jnp.log1p(x) - x) / x**2
+    return _smooth(closed, [-((-1) ** k) / (k + 2) for k in range(15)], x, 0.1)

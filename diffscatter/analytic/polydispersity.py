@@ -1,0 +1,142 @@
+r"""Averages over a population of particles that differ in one parameter.
+
+.. math:: \langle F^2 \rangle(q) = \frac{\int p(x)\, F^2(q;\, c x)\, dx}{\int p(x)\, dx}
+
+p is a *number* distribution: so many particles, whatever their volume.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from diffscatter.analytic.distributions import BLOCK, Distribution
+from diffscatter.analytic.particle import Particle, concrete_count
+from diffscatter.analytic.quadrature import LIMIT, in_blocks, run_time_count, streamed_sum
+from diffscatter.core.pytree import replace, static, struct
+
+__all__ = ["Polydisperse", "parameter_of", "with_parameter"]
+
+GRIDS = ("converged", "sasmodels")
+
+
+@struct
+class Polydisperse(Particle):
+    """A particle model with a distribution of one of its parameters; nests for several.
+
+    Attributes:
+        model: the particle; its own value of the parameter is the distribution's centre.
+        distribution: number distribution of the parameter relative to that centre.
+        parameter: name of the parameter, a length (or a contrast).
+        grid: ``"converged"``: equal steps in a variable in which they converge exponentially,
+            as many as q, the centre and the width need, decided while the program runs.
+            ``"sasmodels"``: its linear grid and equal-weight sum, truncation included.
+        nodes: fixed number of nodes, or None: automatic, and sasmodels' default.
+        extent: half range of the sasmodels grid in widths, or None for its default.
+    """
+
+    model: Any
+    distribution: Distribution
+    parameter: str = static(default="radius")
+    grid: str = static(default="converged")
+    nodes: int | None = static(default=None)
+    extent: float | None = static(default=None)
+
+    def __post_init__(self) -> None:
+        if self.grid not in GRIDS:
+            raise ValueError(f"grid must be one of {', '.join(GRIDS)}, got {self.grid!r}")
+
+    @property
+    def volume(self) -> Array:
+        """Number mean of the volume, nm^3."""
+        return self._average(
+            lambda model: jnp.asarray(model.volume), jnp.zeros_like(self._centre)
+        )
+
+    def average_square(self, q: Array) -> Array:
+        average = lambda block: self._average(lambda model: model.average_square(block), block)
+        return in_blocks(average, q)
+
+    def node_count(self, q: ArrayLike) -> int:
+        """Return the number of sizes used at the largest of ``q`` (1/nm)."""
+        if self.grid == "sasmodels":
+            return self._points()
+        blocks = self._blocks(self._band(jnp.asarray(q)))
+        return concrete_count(blocks, LIMIT, BLOCK, self.parameter)
+
+    def _average(self, function: Callable[[Any], Array], q: Array) -> Array:
+        """Return the number mean of ``function(model)``, with nodes enough for ``q``."""
+        centre = self._centre
+        dtype = jnp.result_type(centre, q)
+        values_of = jax.vmap(lambda x: function(with_parameter(self.model, self.parameter, x)))
+        if self.grid == "sasmodels":
+            points = self._points()
+            blocks = -(-points // BLOCK)
+            node = lambda j: self._sasmodels_block(j, -(-points // blocks), points)
+        else:
+            band = self._band(q)
+            blocks = self._blocks(band)
+            blocks = blocks if isinstance(blocks, int) else jnp.minimum(blocks, LIMIT)
+            node = lambda j: self.distribution.block(j, blocks, band)
+
+        def term(j: Array) -> tuple[Array, Array]:
+            ratio, weight = node(j)
+            values = values_of(centre * ratio.astype(dtype))
+            weight = weight.astype(values.dtype)
+            column = weight.reshape(-1, *(1,) * (values.ndim - 1))
+            return jnp.sum(column * values, axis=0), jnp.sum(weight)
+
+        total, norm = streamed_sum(term, blocks)
+        return total / norm
+
+    @property
+    def _centre(self) -> Array:
+        return parameter_of(self.model, self.parameter)
+
+    def _band(self, q: Array) -> Array:
+        """F^2 turns by at most 2 q for each nm of a length."""
+        return jax.lax.stop_gradient(2 * jnp.max(jnp.abs(q)) * jnp.abs(self._centre))
+
+    def _blocks(self, band: Array) -> Array | int:
+        if self.nodes is not None:
+            return -(-self.nodes // BLOCK)
+        return run_time_count(self.distribution.blocks(band))
+
+    def _points(self) -> int:
+        return self.distribution.points if self.nodes is None else self.nodes
+
+    def _sasmodels_block(self, j: Array, size: int, points: int) -> tuple[Array, Array]:
+        index = j * size + jnp.arange(size)
+        extent = self.distribution.extent if self.extent is None else self.extent
+        t = extent * (2 * index / max(points - 1, 1) - 1)
+        ratio = 1 + self.distribution.width * t
+        inside = (index < points) & (self._centre * ratio >= self.distribution.smallest)
+        weight = jnp.where(inside, self.distribution.density(jnp.where(inside, t, 0.0)), 0.0)
+        return jnp.where(inside, ratio, 1.0), weight
+
+
+def parameter_of(model: Any, name: str) -> Array:
+    """Return a parameter of a particle, through any distributions around it."""
+    return getattr(_innermost(model, name), name)
+
+
+def with_parameter(model: Any, name: str, value: ArrayLike) -> Any:
+    """Return the model with one parameter of its particle replaced."""
+    if isinstance(model, Polydisperse):
+        return replace(model, model=with_parameter(model.model, name, value))
+    _innermost(model, name)
+    return replace(model, **{name: value})
+
+
+def _innermost(model: Any, name: str) -> Any:
+    while isinstance(model, Polydisperse):
+        model = model.model
+    fields = {key: f for key, f in model.__dataclass_fields__.items()}
+    names = [key for key, f in fields.items() if not f.metadata.get("static", False)]
+    if name not in names:
+        kind = type(model).__name__
+        raise ValueError(f"{kind} has no parameter {name!r}; it has {', '.join(names)}")
+    return model

@@ -1,0 +1,52 @@
+r"""A dilute sample of particles in a solvent, in absolute units.
+
+.. math:: I(q) = \frac{s}{\langle V \rangle} \langle F^2(q) \rangle + b
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from diffscatter.analytic.particle import check_model, floating
+from diffscatter.core.pytree import struct
+from diffscatter.core.units import CM_PER_NM
+
+__all__ = ["Sample"]
+
+
+@struct
+class Sample:
+    """Particles at a volume fraction, over a flat background: what a curve is fitted with.
+
+    Attributes:
+        model: a particle model, polydisperse or not.
+        scale: volume fraction of the particles.
+        background: 1/cm.
+    """
+
+    model: Any
+    scale: Array = 1.0
+    background: Array = 0.0
+
+    def __call__(self, q: ArrayLike) -> Array:
+        """Return I(q) in 1/cm, in the shape of ``q`` (1/nm).
+
+        Raises:
+            ValueError: as :meth:`Particle.intensity`.
+        """
+        check_model(self, q)
+        return _absolute(self, floating(q))
+
+    def node_count(self, q: ArrayLike) -> int:
+        """Return the number of quadrature nodes of the model at the largest of ``q``."""
+        return self.model.node_count(q)
+
+
+@jax.jit
+def _absolute(sample: Sample, q: Array) -> Array:
+    square = sample.model.average_square(q)
+    particle = square / jnp.asarray(sample.model.volume, square.dtype)
+    return sample.scale * (CM_PER_NM * particle) + sample.background

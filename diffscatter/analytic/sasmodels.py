@@ -1,0 +1,156 @@
+"""Curves from the names, units and keys of sasmodels: A, 1/A, 1e-6/A^2.
+
+sasmodels itself is not needed; what is reproduced is its convention.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jax import Array
+from jax.typing import ArrayLike
+
+from diffscatter.analytic import registry
+from diffscatter.analytic.distributions import DISTRIBUTIONS
+from diffscatter.analytic.particle import floating
+from diffscatter.analytic.polydispersity import Polydisperse
+from diffscatter.analytic.sample import Sample
+from diffscatter.core.checks import check_finite
+from diffscatter.core.pytree import struct
+from diffscatter.core.units import length_factor, q_factor, sld_factor
+
+__all__ = ["SasmodelsCurve", "from_sasmodels"]
+
+
+@dataclass(frozen=True)
+class _Names:
+    """How sasmodels calls a model's parameters, and their defaults there.
+
+    Attributes:
+        lengths: those in A, which may be polydisperse; ours have the same names.
+        contrasts: our contrast, and the sld that it is the difference of with ``sld_solvent``.
+        slds: defaults in 1e-6/A^2.
+        ignored: orientations, which an average over them does not depend on.
+    """
+
+    lengths: dict[str, float]
+    contrasts: dict[str, str]
+    slds: dict[str, float]
+    ignored: tuple[str, ...] = ()
+
+
+_AXIS = ("theta", "phi")
+_NAMES = {
+    "sphere": _Names({"radius": 50}, {"contrast": "sld"}, {"sld": 1, "sld_solvent": 6}),
+    "core_shell_sphere": _Names(
+        {"radius": 60, "thickness": 10},
+        {"core_contrast": "sld_core", "shell_contrast": "sld_shell"},
+        {"sld_core": 1, "sld_shell": 2, "sld_solvent": 3},
+    ),
+    "ellipsoid": _Names(
+        {"radius_polar": 20, "radius_equatorial": 400},
+        {"contrast": "sld"},
+        {"sld": 4, "sld_solvent": 1},
+        _AXIS,
+    ),
+    "cylinder": _Names(
+        {"radius": 20, "length": 400},
+        {"contrast": "sld"},
+        {"sld": 4, "sld_solvent": 1},
+        _AXIS,
+    ),
+}
+_SUFFIXES = ("_pd", "_pd_n", "_pd_nsigma", "_pd_type")
+_COMMON = {"scale": 1.0, "background": 1e-3}
+
+
+@struct
+class SasmodelsCurve:
+    """A sample seen in the units of sasmodels. Attributes: ``sample``, in ours."""
+
+    sample: Sample
+
+    def __call__(self, q: ArrayLike) -> Array:
+        """Return I in 1/cm at ``q`` in 1/A, in its shape."""
+        return self.sample(floating(q) * q_factor("1/A"))
+
+
+def from_sasmodels(name: str, parameters: Mapping[str, Any]) -> SasmodelsCurve:
+    """Return the curve of a sasmodels model, a function of q in 1/A giving I in 1/cm.
+
+    Distributions are by number. A width ``*_pd`` above 0 is always integrated. If ``*_pd_n``
+    (above 1) or ``*_pd_nsigma`` is given, the sum is the one sasmodels makes, truncation
+    included and without its weight cutoff (``cutoff=0`` there); otherwise it is the converged
+    integral, which is what a default ``*_pd_n`` of 1 hides.
+
+    Args:
+        name: of the model, as ``"core_shell_sphere"``.
+        parameters: as sasmodels takes them; what is missing has its default there. Numbers
+            may be traced, so the curve can be differentiated with respect to them.
+
+    Raises:
+        ValueError: for a model, key or distribution that is not known, a value that is not
+            finite, or a length or width below 0.
+
+    Example:
+        >>> from_sasmodels("sphere", {"radius": 60, "radius_pd": 0.1})(np.array([0.01, 0.02]))
+    """
+    registry.get(name)
+    names = _NAMES[name]
+    _check_keys(name, names, parameters)
+    value = lambda key, default: parameters.get(key, default)
+    sld = {
+        key: value(key, default) * sld_factor("1e-6/A^2") for key, default in names.slds.items()
+    }
+    fields = {key: sld[of] - sld["sld_solvent"] for key, of in names.contrasts.items()}
+    for key, default in names.lengths.items():
+        fields[key] = value(key, default) * length_factor("A")
+    model = registry.get(name).constructor(**fields)
+    for key in names.lengths:
+        model = _distributed(model, key, parameters)
+    return SasmodelsCurve(
+        sample=Sample(model=model, **{key: value(key, d) for key, d in _COMMON.items()})
+    )
+
+
+def _distributed(model: Any, key: str, parameters: Mapping[str, Any]) -> Any:
+    width = parameters.get(f"{key}_pd", 0.0)
+    concrete = check_finite(f"{key}_pd", width)
+    if concrete is not None and concrete == 0:
+        return model
+    kind = parameters.get(f"{key}_pd_type", "gaussian")
+    if kind not in DISTRIBUTIONS:
+        raise ValueError(
+            f"{key}_pd_type must be one of {', '.join(DISTRIBUTIONS)}, got {kind!r}"
+        )
+    distribution = DISTRIBUTIONS[kind](width=width)
+    points, extent = (parameters.get(f"{key}_pd_{what}") for what in ("n", "nsigma"))
+    if (points is None and extent is None) or (points is not None and points < 2):
+        return Polydisperse(model=model, distribution=distribution, parameter=key)
+    return Polydisperse(
+        model=model,
+        distribution=distribution,
+        parameter=key,
+        grid="sasmodels",
+        nodes=None if points is None else int(points),
+        # sasmodels gives its "uniform" no range but its width
+        extent=None if extent is None or kind == "uniform" else float(extent),
+    )
+
+
+def _check_keys(name: str, names: _Names, parameters: Mapping[str, Any]) -> None:
+    plain = [*names.slds, *names.lengths, *_COMMON]
+    spread = [f"{key}{suffix}" for key in names.lengths for suffix in _SUFFIXES]
+    turned = [f"{key}{suffix}" for key in names.ignored for suffix in ("", *_SUFFIXES)]
+    not_negative = {*names.lengths, *(f"{key}_pd" for key in names.lengths)}
+    for key, given in parameters.items():
+        if key not in (*plain, *spread, *turned):
+            raise ValueError(
+                f"{name} has no parameter {key!r}; it has {', '.join(plain)}, and for each of "
+                f"{', '.join(names.lengths)} the keys {', '.join('*' + s for s in _SUFFIXES)}"
+            )
+        if key.endswith("_pd_type"):
+            continue
+        array = check_finite(key, given)
+        if key in not_negative and array is not None and array < 0:
+            raise ValueError(f"{name}: {key} must be at least 0, got {given}")

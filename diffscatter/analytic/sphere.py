@@ -1,0 +1,45 @@
+r"""Homogeneous sphere.
+
+.. math:: F(q) = V\,\Delta\rho\;3\,(\sin x - x\cos x)/x^3,\qquad x = qR
+
+Guinier and Fournet, *Small-Angle Scattering of X-Rays*, Wiley (1955).
+"""
+
+import jax.numpy as jnp
+from jax import Array
+
+from diffscatter.analytic.particle import ANY, POSITIVE, Model, Parameter, Particle
+from diffscatter.core.pytree import struct
+from diffscatter.core.special import sphere_kernel
+
+__all__ = ["MODEL", "Sphere"]
+
+
+@struct
+class Sphere(Particle):
+    """Attributes: ``radius`` in nm; ``contrast``, sld minus solvent sld, in 1/nm^2."""
+
+    radius: Array
+    contrast: Array
+
+    @property
+    def volume(self) -> Array:
+        """Volume in nm^3."""
+        return 4 / 3 * jnp.pi * self.radius * self.radius * self.radius
+
+    def amplitude(self, q: Array) -> Array:
+        """Return F(q) in nm, in the shape of ``q`` (1/nm)."""
+        return self.contrast * self.volume * sphere_kernel(q * self.radius)
+
+
+MODEL = Model(
+    name="sphere",
+    constructor=Sphere,
+    parameters=(
+        Parameter("radius", "nm", 5.0, POSITIVE, "radius"),
+        Parameter("contrast", "1/nm^2", 1e-4, ANY, "sld minus the solvent's"),
+    ),
+    title="Homogeneous sphere",
+    equation=r"F = V \Delta\rho \, 3 (\sin qR - qR \cos qR) / (qR)^3",
+    reference="Guinier and Fournet, Small-Angle Scattering of X-Rays, Wiley (1955)",
+)

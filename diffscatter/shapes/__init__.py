@@ -1,0 +1,28 @@
+"""Geometry becomes density: bodies, their combinations, and the differentiable rasteriser."""
+
+from diffscatter.shapes.combine import (
+    Body,
+    Composite,
+    difference,
+    intersection,
+    union,
+)
+from diffscatter.shapes.polytope import HalfSpaces
+from diffscatter.shapes.primitives import Box, Cylinder, Ellipsoid, Sphere
+from diffscatter.shapes.raster import Density, cell_averages, rasterise
+
+__all__ = [
+    "Body",
+    "Box",
+    "Composite",
+    "Cylinder",
+    "Density",
+    "Ellipsoid",
+    "HalfSpaces",
+    "Sphere",
+    "cell_averages",
+    "difference",
+    "intersection",
+    "rasterise",
+    "union",
+]
