@@ -25,6 +25,8 @@ from diffscatter.core.files import atomic, write_atomic
 
 __all__ = ["Run", "versions"]
 
+_NUMBER = re.compile(r"[-+−]?\.?\d")
+
 
 def versions() -> dict[str, str]:
     """Return the versions that decide numbers: python, diffscatter, jax, jaxlib, numpy."""
@@ -142,7 +144,7 @@ class Run:
         """Keep a body ``(nz, ny, nx)`` with its voxel side ``pitch`` in nm."""
         if np.ndim(density) != 3:
             raise ValueError(f"{name} must be (nz, ny, nx), got shape {np.shape(density)}")
-        self.array(name, density, pitch=float(pitch), unit="nm")
+        self.array(name, density, pitch=float(pitch))
 
     def parameter(
         self, name: str, value: float, sigma: float | None = None, unit: str = ""
@@ -224,10 +226,16 @@ class Run:
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    cell = lambda value, tag="td": f"<{tag}{_align(value)}>{_shown(value)}</{tag}>"
-    head = "".join(cell(column, "th") for column in columns)
-    body = "".join(f"<tr>{''.join(map(cell, row))}</tr>" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    """Write a table; a column whose first entry is a number is aligned to the right."""
+    first = rows[0] if rows else columns
+    kinds = [' class="number"' if _NUMBER.match(_shown(value)) else "" for value in first]
+
+    def line(values: Sequence[Any], tag: str) -> str:
+        cells = zip(values, kinds, strict=True)
+        return "<tr>" + "".join(f"<{tag}{k}>{_shown(v)}</{tag}>" for v, k in cells) + "</tr>"
+
+    body = "".join(line(row, "td") for row in rows)
+    return f"<table><thead>{line(columns, 'th')}</thead><tbody>{body}</tbody></table>"
 
 
 def _with_error(value: float, sigma: float | None) -> tuple[Any, Any]:
@@ -246,11 +254,6 @@ def _shown(value: Any) -> str:
     if isinstance(value, float | np.floating):
         value = f"{value:.6g}"
     return html.escape(str(value))
-
-
-def _align(value: Any) -> str:
-    text = _shown(value)
-    return ' class="number"' if re.match(r"[-+−]?\.?\d", text) else ""
 
 
 def _plain(value: Any) -> Any:

@@ -14,6 +14,7 @@ from diffscatter.analytic.distributions import (
     Rectangle,
     Schulz,
     Uniform,
+    named_distribution,
 )
 from diffscatter.analytic.ellipsoid import Ellipsoid
 from diffscatter.analytic.polydispersity import Polydisperse, parameter_of, with_parameter
@@ -39,6 +40,7 @@ __all__ = [
     "build",
     "from_sasmodels",
     "get",
+    "named_distribution",
     "parameter_of",
     "with_parameter",
 ]

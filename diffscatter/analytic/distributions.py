@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from diffscatter.core.checks import check_finite
 from diffscatter.core.pytree import struct
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Rectangle",
     "Schulz",
     "Uniform",
+    "named_distribution",
 ]
 
 BLOCK = 16  # nodes in a block
@@ -282,6 +284,22 @@ DISTRIBUTIONS = {
     "uniform": Uniform,
     "rectangle": Rectangle,
 }
+
+
+def named_distribution(kind: str, width: float) -> Distribution:
+    """Return a distribution by its name, as users write it.
+
+    Raises:
+        ValueError: for a name that is not in the list, or a width that is negative or NaN.
+    """
+    if kind not in DISTRIBUTIONS:
+        raise ValueError(
+            f"distribution must be one of {', '.join(DISTRIBUTIONS)}, got {kind!r}"
+        )
+    value = check_finite("width", width)
+    if value is not None and value < 0:
+        raise ValueError(f"the width of a {kind} distribution must be at least 0, got {width}")
+    return DISTRIBUTIONS[kind](width=width)
 
 
 def _magnitude(width: Array) -> Array:

@@ -11,7 +11,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from diffscatter.analytic import registry
-from diffscatter.analytic.distributions import DISTRIBUTIONS
+from diffscatter.analytic.distributions import named_distribution
 from diffscatter.analytic.particle import floating
 from diffscatter.analytic.polydispersity import Polydisperse
 from diffscatter.analytic.sample import Sample
@@ -119,11 +119,7 @@ def _distributed(model: Any, key: str, parameters: Mapping[str, Any]) -> Any:
     if concrete is not None and concrete == 0:
         return model
     kind = parameters.get(f"{key}_pd_type", "gaussian")
-    if kind not in DISTRIBUTIONS:
-        raise ValueError(
-            f"{key}_pd_type must be one of {', '.join(DISTRIBUTIONS)}, got {kind!r}"
-        )
-    distribution = DISTRIBUTIONS[kind](width=width)
+    distribution = named_distribution(kind, width)
     points, extent = (parameters.get(f"{key}_pd_{what}") for what in ("n", "nsigma"))
     if (points is None and extent is None) or (points is not None and points < 2):
         return Polydisperse(model=model, distribution=distribution, parameter=key)

@@ -90,6 +90,7 @@ class HalfSpaces(Solid):
         return (high - low) / 2
 
     @property
+    @jax.jit
     def volume(self) -> Array:
         """Exact volume, nm^3; infinite or 0 where the planes enclose no body."""
         _, _, low, high = self._edges()
@@ -108,7 +109,7 @@ class HalfSpaces(Solid):
             raise ValueError(f"normals must be (m, 3), m >= 1, got shape {normals.shape}")
         if offsets.shape != normals.shape[:1]:
             raise ValueError(
-                f"offsets must be ({normals.shape[0]},), one a normal, got shape {offsets.shape}"
+                f"offsets must be one a normal, ({normals.shape[0]},), got {offsets.shape}"
             )
         check_finite("offsets", offsets)
         array = check_finite("normals", normals)

@@ -320,5 +320,5 @@ def _length(vector: Vector) -> Array:
 
 def _off_centre(vector: Vector) -> Vector:
     """Move a point on the centre by 2e-6 nm: directions have no derivative there."""
-    shift = jnp.where(dot(vector, vector) < 1e-12, 2e-6, 0.0).astype(vector[0].dtype)
+    shift = jnp.where(dot(vector, vector) < 1e-12, 2e-6, 0.0)
     return (vector[0] + shift, *vector[1:])

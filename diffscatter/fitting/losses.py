@@ -1,0 +1,172 @@
+r"""How far a computed curve is from a measured one, as residuals and as information.
+
+Every loss is the sum of squared residuals r, so that least-squares solvers apply to all of
+them, and each comes with the square root of the Fisher information of one point: the Jacobian
+of the *curve* times that root gives the covariance, also where residuals bend.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+__all__ = [
+    "LOSSES",
+    "Loss",
+    "assumed_sigma",
+    "chi2_residuals",
+    "loss_named",
+    "log_residuals",
+    "poisson_deviance",
+    "poisson_residuals",
+]
+
+# Expected counts below this continue exponentially: they stay positive, and the root of the
+# deviance keeps a finite slope, at the price of a deviance wrong by less than this.
+_FEWEST = 1e-6
+# Where |m/d - 1| is below this, the deviance's closed form has lost digits to cancellation.
+_NEAR = 0.1
+
+
+def chi2_residuals(model: ArrayLike, data: ArrayLike, sigma: ArrayLike) -> Array:
+    r"""Return :math:`(m - d)/\sigma`."""
+    return (jnp.asarray(model) - data) / sigma
+
+
+def poisson_residuals(model: ArrayLike, data: ArrayLike, sigma: ArrayLike = 1.0) -> Array:
+    r"""Return the signed roots of the Poisson deviance of counts d against expectations m.
+
+    .. math:: r = \mathrm{sign}(m - d)\,\sqrt{2 (m - d + d \ln(d/m))}
+
+    Smooth through m = d, where it is :math:`(m - d)/\sqrt d`, and at d = 0, where it is
+    :math:`\sqrt{2m}`. Expectations below 1e-6 counts, negative ones included, continue
+    smoothly. ``sigma`` is not used: counts carry their own.
+    """
+    m, d = _expected(model), jnp.asarray(data)
+    counted = d > 0
+    safe = jnp.where(counted, d, 1.0)
+    t = m / safe - 1
+    near = jnp.abs(t) < _NEAR
+    # 2 (t - ln(1 + t)) = t^2 g(t) with g(t) = 2 sum_k (-t)^k / (k + 2).
+    small = jnp.where(near, t, 0.0)
+    series = jnp.zeros_like(small)
+    for k in reversed(range(16)):
+        series = 2 * (-1) ** k / (k + 2) + series * small
+    far = jnp.where(near, 1.0, t)
+    closed = 2 * (far - jnp.log1p(far)) / far**2
+    some = t * jnp.sqrt(safe * jnp.where(near, series, closed))
+    return jnp.where(counted, some, jnp.sqrt(2 * m))
+
+
+def poisson_deviance(model: ArrayLike, data: ArrayLike) -> Array:
+    r"""Return :math:`2 \sum (m - d + d\ln(d/m))`: minus twice the log-likelihood ratio."""
+    return jnp.sum(poisson_residuals(model, data) ** 2)
+
+
+def log_residuals(model: ArrayLike, data: ArrayLike, sigma: ArrayLike) -> Array:
+    r"""Return :math:`(\ln m - \ln d)\,d/\sigma`: the error of ln d is sigma/d.
+
+    The logarithm of the model continues as its tangent below ``1e-6 d``, so that a model that
+    touches zero, or goes below, still has a slope that leads back. ``data`` must be positive.
+    """
+    d = jnp.asarray(data)
+    ratio = jnp.asarray(model) / d
+    floor = 1e-6
+    above = jnp.log(jnp.maximum(ratio, floor))
+    below = jnp.minimum(ratio / floor - 1, 0.0)
+    return (above + below) * (d / sigma)
+
+
+def _expected(model: ArrayLike) -> Array:
+    """Return expected counts, continued below ``_FEWEST`` as a positive exponential."""
+    m = jnp.asarray(model)
+    low = jnp.minimum(m / _FEWEST - 1, 0.0)
+    return jnp.where(m > _FEWEST, m, _FEWEST * jnp.exp(low))
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss that fits can use; frozen and hashable, so it can be a static argument.
+
+    Attributes:
+        name: as users write it.
+        residuals: of ``(model, data, sigma)``, elementwise.
+        information: root of the Fisher information of a point about the model's value there,
+            of ``(model, data, sigma)``.
+        weights: root of the weight of a point in a first, linear estimate, of ``(data, sigma)``.
+        check: refuses data the loss cannot take, ``(data, sigma)`` as numpy arrays.
+        absolute: its minimum has the units of chi-square even without ``sigma``.
+    """
+
+    name: str
+    residuals: Callable[[Array, Array, Array], Array]
+    information: Callable[[Array, Array, Array], Array]
+    weights: Callable[[Array, Array], Array] = lambda data, sigma: 1 / sigma
+    check: Callable[[np.ndarray, np.ndarray | None], None] = lambda data, sigma: None
+    absolute: bool = False
+
+
+def _refuse(bad: np.ndarray, data: np.ndarray, problem: str) -> None:
+    if bad.any():
+        where = np.argwhere(bad)[0]
+        index = tuple(int(i) for i in where) if bad.ndim > 1 else int(where[0])
+        raise ValueError(
+            f"{problem}; got {data[bad][0]:.6g} at index {index} "
+            f"({int(bad.sum())} of {data.size} values)"
+        )
+
+
+def _check_counts(data: np.ndarray, sigma: np.ndarray | None) -> None:
+    _refuse(data < 0, data, "loss 'poisson' needs counts >= 0: use 'chi2', or leave those out")
+
+
+def _check_positive(data: np.ndarray, sigma: np.ndarray | None) -> None:
+    _refuse(data <= 0, data, "loss 'log' needs data > 0: use 'chi2', or leave those out")
+
+
+LOSSES = {
+    "chi2": Loss(
+        "chi2",
+        chi2_residuals,
+        lambda model, data, sigma: jnp.broadcast_to(1 / jnp.asarray(sigma), jnp.shape(model)),
+    ),
+    "poisson": Loss(
+        "poisson",
+        poisson_residuals,
+        lambda model, data, sigma: 1 / jnp.sqrt(_expected(model)),
+        lambda data, sigma: 1 / jnp.sqrt(jnp.maximum(data, 1.0)),
+        _check_counts,
+        absolute=True,
+    ),
+    "log": Loss(
+        "log",
+        log_residuals,
+        lambda model, data, sigma: data / (sigma * jnp.maximum(model, 1e-6 * data)),
+        check=_check_positive,
+    ),
+}
+
+
+def loss_named(loss: "str | Loss") -> Loss:
+    """Return the loss of that name; a :class:`Loss` of one's own passes through."""
+    if isinstance(loss, Loss):
+        return loss
+    if loss not in LOSSES:
+        raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
+    return LOSSES[loss]
+
+
+def assumed_sigma(data: np.ndarray) -> np.ndarray:
+    r"""Return the errors to assume where none were measured, up to a common factor.
+
+    .. math:: \sigma_i = \max(|d_i|, d_{10})
+
+    Equal *relative* errors, so that every decade of a curve counts, but none smaller than at
+    the tenth percentile of :math:`|d|`: values near zero must not rule the fit.
+    """
+    magnitude = np.abs(np.asarray(data, dtype=float))
+    floor = max(np.quantile(magnitude, 0.1), 1e-6 * magnitude.max())
+    return np.maximum(magnitude, floor if floor > 0 else 1.0)

@@ -1,0 +1,166 @@
+"""Levenberg-Marquardt from many starts: scattering curves have many local minima.
+
+Each random start is the best of a handful of draws between the bounds, with the linear
+parameters already at their optimum; from there optimistix's solver goes on. Evaluating a draw
+costs a fraction of a solver's step, and the better it starts the more often it ends at the
+same, lowest, minimum: the starts stay independent, so their agreement is evidence.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+import optimistix
+from jax import Array
+
+from diffscatter.core.pytree import struct
+from diffscatter.fitting.linear import best_linear
+from diffscatter.fitting.losses import Loss
+from diffscatter.fitting.parameters import Parameters
+
+__all__ = ["Problem", "Runs", "minimise", "search"]
+
+
+class Problem(Protocol):
+    """What :func:`search` asks of a fit, which must be a pytree.
+
+    One curve, several with shared parameters, or a curve with priors differ only in
+    ``predict`` and in what ``data`` and ``sigma`` hold.
+    """
+
+    parameters: Parameters
+    data: Array
+    sigma: Array
+    loss: Loss
+
+    def predict(self, values: Array | list[Array]) -> Array:
+        """Return what ``data`` should be at given values of the free parameters."""
+
+
+@struct
+class Runs:
+    """What every start came to; the leading axis is the starts'.
+
+    Attributes:
+        values: free parameters at the end. Shape ``(starts, n)``.
+        losses: sum of squared residuals there; infinite where it is not a number.
+        steps: evaluations of the Jacobian.
+        converged: whether the last step changed next to nothing.
+        fitted: the prediction of the best start. Shape ``(m,)``.
+        residuals: its residuals. Shape ``(m,)``.
+        jacobian: derivative of its prediction times the root of the information, so that the
+            inverse of its square is the covariance. Shape ``(m, n)``.
+    """
+
+    values: Array
+    losses: Array
+    steps: Array
+    converged: Array
+    fitted: Array
+    residuals: Array
+    jacobian: Array
+
+
+@partial(jax.jit, static_argnames=("linear", "max_steps"))
+def search(
+    problem: Problem,
+    start: Array,
+    draws: Array,
+    *,
+    linear: tuple[int, ...] = (),
+    max_steps: int = 100,
+) -> Runs:
+    """Minimise the loss from a given start and from the best of each group of draws.
+
+    Args:
+        problem: what to fit.
+        start: values of the free parameters, ``(n,)``: start 0.
+        draws: positions between the bounds, 0 to 1, ``(starts, draws, n)``.
+        linear: indices of the parameters in which the prediction is linear.
+        max_steps: evaluations of the Jacobian that a start may use.
+    """
+    parameters, data, sigma = problem.parameters, problem.data, problem.sigma
+    weights = problem.loss.weights(data, sigma)
+
+    def residuals(values: Array) -> Array:
+        return problem.loss.residuals(problem.predict(values), data, sigma)
+
+    def improved(values: Array) -> tuple[Array, Array]:
+        better = best_linear(problem.predict, parameters, linear, values, data, weights)
+        return better, _finite_or_infinite(jnp.sum(residuals(better) ** 2))
+
+    trials = parameters.at_fractions(draws.reshape(-1, draws.shape[-1]))
+    trials, quality = _over(improved, jnp.concatenate([start[None], trials]))
+    groups = quality[1:].reshape(draws.shape[:2])
+    chosen = trials[1:].reshape(draws.shape)[jnp.arange(len(groups)), groups.argmin(axis=1)]
+
+    def run(values: Array):
+        z, steps, converged = minimise(
+            lambda z: residuals(parameters.unpack(z)),
+            parameters.pack(values),
+            max_steps=max_steps,
+        )
+        values = parameters.unpack(z)
+        return values, _finite_or_infinite(jnp.sum(residuals(values) ** 2)), steps, converged
+
+    values, losses, steps, converged = _over(run, jnp.concatenate([trials[:1], chosen]))
+    best = values[jnp.argmin(losses)]
+    fitted, jacobian = _value_and_jacobian(problem.predict, best)
+    return Runs(
+        values=values,
+        losses=losses,
+        steps=steps,
+        converged=converged,
+        fitted=fitted,
+        residuals=problem.loss.residuals(fitted, data, sigma),
+        jacobian=jacobian * problem.loss.information(fitted, data, sigma)[:, None],
+    )
+
+
+def minimise(
+    residuals: Callable[[Array], Array], z: Array, *, max_steps: int
+) -> tuple[Array, Array, Array]:
+    """Minimise the sum of squared ``residuals``, ``(n,)`` to ``(m,)``, from one start.
+
+    The variables are scaled by the columns of the first Jacobian, so that one unit is about one
+    standard deviation: damping and tolerances then mean the same for every parameter.
+
+    Returns:
+        The end ``(n,)``, the number of steps, and whether it converged.
+    """
+    size = jnp.linalg.norm(_value_and_jacobian(residuals, z)[1], axis=0)
+    # Columns that hardly matter at the start are not scaled up without limit.
+    size = jnp.maximum(size, 1e-3 * jnp.max(size))
+    size = jnp.where(jnp.isfinite(size) & (size > 0), size, 1.0)
+    # In double precision to a millionth of a standard deviation.
+    tolerance = 1e-6 if z.dtype == jnp.float64 else 1e-3
+    solution = optimistix.least_squares(
+        lambda scaled, _: residuals(scaled / size),
+        optimistix.LevenbergMarquardt(rtol=float(jnp.finfo(z.dtype).eps), atol=tolerance),
+        z * size,
+        max_steps=max_steps,
+        throw=False,
+    )
+    converged = solution.result == optimistix.RESULTS.successful
+    return solution.value / size, solution.stats["num_steps"], converged
+
+
+def _value_and_jacobian(function: Callable, x: Array) -> tuple[Array, Array]:
+    """Return ``function(x)`` and its Jacobian, forwards: parameters are few, points many."""
+    along = lambda tangent: jax.jvp(function, (x,), (tangent,))
+    return jax.vmap(along, out_axes=(None, -1))(jnp.eye(x.size, dtype=x.dtype))
+
+
+def _finite_or_infinite(loss: Array) -> Array:
+    return jnp.where(jnp.isfinite(loss), loss, jnp.inf)
+
+
+def _over(function: Callable, starts: Array):
+    """Map over the leading axis: side by side, but one by one on a CPU.
+
+    There each start ends when it has converged, instead of all when the slowest has.
+    """
+    batch = None if jax.default_backend() == "cpu" else len(starts)
+    return jax.lax.map(function, starts, batch_size=batch)

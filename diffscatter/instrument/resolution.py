@@ -1,0 +1,201 @@
+r"""Resolution in q as a linear operator on curves.
+
+.. math:: I_s(q_i) = \int R_i(q')\, I(|q'|)\, dq' \Big/ \int R_i(q')\, dq'
+
+The model is evaluated on a grid of its own, wider and denser than the data, and a matrix, made
+once, does the rest: smearing is linear, so that matrix is also its own derivative.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from diffscatter.core.checks import check_finite, dtype_of
+from diffscatter.core.pytree import static, struct
+from diffscatter.instrument._panels import panel_weights, plan_panels
+
+__all__ = ["Smear", "pinhole"]
+
+CONVENTIONS = ("line", "plane", "sasmodels")
+_FADED = 6.0  # a fringe of 6 rad in a standard deviation is smeared down to e^-18
+
+
+@struct
+class Smear:
+    """A resolution, ready to be applied to any curve.
+
+    Attributes:
+        q: where the curve must be known, ascending, 1/nm. Shape ``(nc,)``.
+        matrix: takes I(q) there to the smeared data points; rows sum to 1. ``(nq, nc)``.
+        size: fringes of bodies up to this size in nm are resolved by ``q`` everywhere.
+    """
+
+    q: Array
+    matrix: Array
+    size: float = static()
+
+    def apply(self, intensity: ArrayLike) -> Array:
+        """Return the smeared curve, ``(nq,)``, of an intensity known on :attr:`q`."""
+        return jnp.matmul(self.matrix, intensity, precision="highest")
+
+    def __call__(self, model: Callable[[Array], Array]) -> Array:
+        """Return the smeared curve, ``(nq,)``, of a model callable on q (1/nm)."""
+        return self.apply(model(self.q))
+
+
+def pinhole(
+    q: ArrayLike,
+    resolution: ArrayLike,
+    *,
+    window: float | tuple[float, float] = (2.5, 3.0),
+    size: float | None = None,
+    convention: str = "line",
+) -> Smear:
+    r"""Plan the smearing of a curve by a Gaussian in q, of its own width at each point.
+
+    The Gaussian is cut at ``window`` standard deviations and normalised there: a real
+    instrument's resolution ends (Barker and Pedersen, J. Appl. Cryst. 28 (1995) 105), and the
+    tails of one that does not would, at small q, outweigh the rest of a curve that falls as
+    :math:`q^{-4}`. The integral is exact for a curve that is a polynomial on each of the
+    panels that the grid is made of. Three conventions for R:
+
+    * ``"line"``: a Gaussian along q, as reduction programs quote it. What reaches below q = 0
+      counts at :math:`|q'|`.
+    * ``"plane"``: a round Gaussian in the detector's plane, of which :math:`|q'|` follows
+      Rice's law, :math:`R = q' e^{-(q'^2 + q^2)/2\sigma^2} I_0(q' q/\sigma^2)`. Nothing
+      reaches below 0, and the mean lies :math:`\sigma^2/2q` above q. It differs from the first
+      where the resolution is comparable with q.
+    * ``"sasmodels"``: the first, as the mid-point sum of its ``Pinhole1D`` on the data's own
+      grid, extended; fringes finer than the data are not resolved. For parity.
+
+    Args:
+        q: data points, at least 0, 1/nm, in any order; the mean q of each point where a file
+            gives one. Shape ``(nq,)``.
+        resolution: standard deviation of q at each, 1/nm; scalar or ``(nq,)``. A point with 0
+            is not smeared.
+        window: where the Gaussian ends, in standard deviations (below, above), or both alike.
+        size: largest dimension of the body in nm. Its fringes have a period of
+            2 pi/size, which the grid then resolves everywhere. Without it, the grid resolves
+            what is left after smearing, and at most what the data's spacing could show.
+        convention: ``"line"``, ``"plane"`` or ``"sasmodels"``.
+
+    Raises:
+        ValueError: if ``q`` or ``resolution`` is traced, of the wrong shape, not finite or
+            negative, if ``window`` or ``size`` is not positive, or for another convention.
+    """
+    dtype = dtype_of(q, resolution)
+    q, sigma, window = _checked(q, resolution, window, size, convention)
+    if convention == "sasmodels":
+        nodes, matrix = _midpoint(q, sigma, window)
+        resolved = np.pi / np.diff(np.sort(nodes)).max() if nodes.size > 1 else np.inf
+    else:
+        sizes = _visible(q, sigma) if size is None else np.full(q.shape, float(size))
+        nodes, matrix = _integrals(q, sigma, window, sizes, convention)
+        resolved = np.min(sizes, where=sigma > 0, initial=np.inf)
+    order = np.argsort(nodes, kind="stable")
+    matrix = matrix[:, order] / matrix.sum(axis=1, keepdims=True)
+    return Smear(
+        q=jnp.asarray(nodes[order], dtype),
+        matrix=jnp.asarray(matrix, dtype),
+        size=float(resolved),
+    )
+
+
+def _checked(q, resolution, window, size, convention):
+    if convention not in CONVENTIONS:
+        known = ", ".join(CONVENTIONS)
+        raise ValueError(f"convention must be one of {known}, got {convention!r}")
+    for name, value in (("q", q), ("resolution", resolution)):
+        if isinstance(value, jax.core.Tracer):
+            raise ValueError(f"{name} must not be traced: plan the smearing outside jit")
+    q, sigma = check_finite("q", q), check_finite("resolution", resolution)
+    if q.ndim != 1 or q.size == 0 or sigma.shape not in ((), q.shape):
+        raise ValueError(
+            "q must be one axis and resolution a scalar or as long, got shapes "
+            f"{q.shape} and {sigma.shape}"
+        )
+    q = q.astype(float)
+    sigma = np.broadcast_to(sigma.astype(float), q.shape)
+    for name, array in (("q", q), ("resolution", sigma)):
+        if (array < 0).any():
+            raise ValueError(f"{name} must be at least 0 1/nm, got {array.min():.6g}")
+    window = np.broadcast_to(np.asarray(window, float), (2,))
+    if not (np.isfinite(window).all() and (window > 0).all()):
+        raise ValueError(f"window must be positive, in standard deviations, got {window}")
+    if size is not None and not (np.isfinite(size) and size > 0):
+        raise ValueError(f"size must be positive and finite, got {size} nm")
+    return q, sigma, window
+
+
+def _visible(q: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    """Return, at each point, the largest size (nm) whose fringes the data could show."""
+    order = np.argsort(q)
+    spacing = np.empty_like(q)
+    spacing[order] = np.gradient(q[order]) if q.size > 1 else 0.0
+    with np.errstate(divide="ignore"):
+        return np.minimum(_FADED / sigma, 20 / np.maximum(spacing, 1e-300))
+
+
+def _integrals(q, sigma, window, sizes, convention) -> tuple[np.ndarray, np.ndarray]:
+    """Return nodes and matrix of the exact integrals over piecewise polynomials."""
+    smeared = sigma > 0
+    # Points without a resolution are nodes themselves.
+    nodes, columns = [q[~smeared]], [np.eye(q.size)[:, ~smeared]]
+    if smeared.any():
+        low, high = q - window[0] * sigma, q + window[1] * sigma
+        floor = 0.05 * np.min(q, where=smeared & (q > 0), initial=high.max())
+        parts = [(np.maximum(low, 0.0), high, _density(q, sigma, convention))]
+        if convention == "line" and (low < 0).any():
+            # What lies at q' < 0 is seen at |q'|: there the Gaussian's centre is -q.
+            parts.append((np.zeros_like(q), -low, _density(-q, sigma, convention)))
+        start = np.where(low < floor, 0.0, low)[smeared]
+        end = np.maximum(high, -low if convention == "line" else high)[smeared]
+        for panel in plan_panels(start, end, sizes[smeared], floor):
+            weights = 0.0
+            for near, far, density in parts:
+                x, part = panel_weights(panel, near, np.where(smeared, far, near), density)
+                weights = weights + part
+            nodes.append(x)
+            columns.append(weights)
+    return np.concatenate(nodes), np.concatenate(columns, axis=1)
+
+
+def _density(centre: np.ndarray, sigma: np.ndarray, convention: str) -> Callable:
+    from scipy.special import ive
+
+    def density(x: np.ndarray, point: np.ndarray) -> np.ndarray:
+        c, s = centre[point, None], sigma[point, None]
+        gauss = np.exp(-(((x - c) / s) ** 2) / 2) / s
+        return gauss if convention == "line" else gauss * ive(0, x * c / s**2) * (x / s)
+
+    return density
+
+
+def _midpoint(q, sigma, window) -> tuple[np.ndarray, np.ndarray]:
+    """Return nodes and matrix as sasmodels has them."""
+    from scipy.special import erf
+
+    tiny = 1e-7  # 1/nm: its least resolution
+    data = np.sort(q)
+    first, last = (q - window[0] * sigma).min(), (q + window[1] * sigma).max()
+    pieces = [data]
+    if first + 2 * tiny < data[0]:
+        count = int(np.ceil((data[0] - first) / (data[1] - data[0]))) if q.size > 1 else 15
+        pieces.insert(0, np.linspace(first, data[0], count + 1)[:-1])
+    if last - 2 * tiny > data[-1]:
+        count = int(np.ceil((last - data[-1]) / (data[-1] - data[-2]))) if q.size > 1 else 15
+        pieces.append(np.linspace(data[-1], last, count + 1)[1:])
+    x = np.concatenate(pieces)
+    x = x[np.abs(x) >= 0.02 * data[0]]
+    if x.size < 2:
+        return q, np.eye(q.size)
+    inner = (x[1:] + x[:-1]) / 2
+    edges = np.concatenate([[x[0] * 2 - inner[0]], inner, [x[-1] * 2 - inner[-1]]])
+    wide = np.maximum(sigma, tiny)[:, None]
+    weights = np.diff(erf((edges - q[:, None]) / (2**0.5 * wide)), axis=1)
+    below, above = q[:, None] - window[0] * wide, q[:, None] + window[1] * wide
+    return np.abs(x), np.where((x < below) | (x > above), 0.0, weights)
