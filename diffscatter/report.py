@@ -83,6 +83,7 @@ class Run:
         self._arrays: dict[str, tuple[np.ndarray, dict]] = {}
         self._pictures: dict[str, bytes] = {}
         self._blocks: list[str] = []
+        self._summary: dict | None = None
         self._made = [p for p in (self.folder, *self.folder.parents) if not p.exists()]
         self.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=self.folder):
@@ -163,7 +164,12 @@ class Run:
             self._warnings.append(message)
 
     def finish(self) -> dict:
-        """Write every file and return the summary; called on leaving the context."""
+        """Write every file and return the summary; called on leaving the context.
+
+        A second call writes nothing and returns the same summary.
+        """
+        if self._summary is not None:
+            return self._summary
         summary = {
             "command": self.command,
             "status": self.status,
@@ -184,6 +190,7 @@ class Run:
             self.folder / "summary.json",
             json.dumps(summary, indent=1, allow_nan=False, ensure_ascii=False) + "\n",
         )
+        self._summary = summary
         return summary
 
     def _write_arrays(self) -> None:

@@ -108,7 +108,7 @@ def test_conventions(path):
             assert not shifts and not chain.startswith(("jnp.fft", "jax.numpy.fft")), (
                 "only core.transforms transforms or shifts"
             )
-        if parts(path)[-1] not in ENTRIES:
+        if parts(path)[0] not in ENTRIES:
             assert not chain.endswith("config.update"), "JAX settings belong to the user"
     assert "jax.numpy.fft" not in imported(path)
 
@@ -140,6 +140,12 @@ def test_names_in_all_exist():
                     files = {p.stem for p in path.parent.iterdir()}
                     lazy = files if path.name == "__init__.py" else set()
                     assert listed <= defined | lazy, path
+
+
+def test_test_files_have_different_names():
+    # pytest imports them by file name alone.
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    assert len(names) == len(set(names))
 
 
 def test_tests_mirror_the_package():

@@ -171,6 +171,14 @@ def test_refusals(tmp_path):
             call()
 
 
+def test_finishing_twice_writes_once(tmp_path):
+    with Run(tmp_path, "fit") as run:
+        pass
+    before = (tmp_path / "summary.json").stat().st_mtime_ns
+    assert run.finish()["command"] == "fit"
+    assert (tmp_path / "summary.json").stat().st_mtime_ns == before
+
+
 def test_status_can_say_more(tmp_path):
     with Run(tmp_path, "fit") as run:
         run.status = "not converged"

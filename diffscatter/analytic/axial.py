@@ -23,6 +23,12 @@ _X, _W = (_X + 1) / 2, _W / 2
 _PHASE = 32.0
 
 
+def _contract(first: Array, second: Array | None = None) -> Array:
+    if second is None:
+        return jnp.sum(first, axis=-1)
+    return jnp.einsum("qt,qt->q", first, second, precision="highest")
+
+
 class Axial(Particle):
     """Base of bodies with an axis of revolution and a mirror plane across it.
 
@@ -30,8 +36,21 @@ class Axial(Particle):
     of 32, or None: as many as needed, decided while the program runs) and gives two things.
     """
 
-    def oriented_amplitude(self, along: Array, across: Array) -> Array:
-        """Return F in nm for components of q along the axis and across it, 1/nm."""
+    @property
+    def prefactor(self) -> Array:
+        """What multiplies F^2 in every orientation."""
+        raise NotImplementedError
+
+    def oriented_square(self, along: Array, across: Array) -> tuple[Array, ...]:
+        """Return F^2 over the prefactor, as one factor or two.
+
+        Args:
+            along, across: components of q along the axis and across it, 1/nm; ``(nq, 32)``.
+
+        Returns:
+            Factors of the same shape. Two are contracted as matrices are: with one
+            distributed parameter in each, n times n bodies cost n + n evaluations.
+        """
         raise NotImplementedError
 
     @property
@@ -40,7 +59,7 @@ class Axial(Particle):
         raise NotImplementedError
 
     def average_square(self, q: Array) -> Array:
-        return in_blocks(self._average_block, q)
+        return self.prefactor * in_blocks(self._average_block, q)
 
     def node_count(self, q: ArrayLike) -> int:
         """Return the number of orientations used at the largest of ``q`` (1/nm)."""
@@ -54,8 +73,11 @@ class Axial(Particle):
         def term(j: Array) -> Array:
             theta = (jnp.pi / 2) * (j + x) / panels
             sine = jnp.sin(theta)
-            amplitude = self.oriented_amplitude(q[:, None] * jnp.cos(theta), q[:, None] * sine)
-            return jnp.sum(amplitude**2 * (jnp.pi / 2 * w * sine / panels), axis=-1)
+            first, *second = self.oriented_square(
+                q[:, None] * jnp.cos(theta), q[:, None] * sine
+            )
+            weighted = first * (jnp.pi / 2 * w * sine / panels)
+            return _contract(weighted, *second)
 
         return streamed_sum(term, panels)
 

@@ -45,9 +45,12 @@ class Cylinder(Axial):
     def variation(self) -> Array:
         return jnp.hypot(self.radius, self.length / 2)
 
-    def oriented_amplitude(self, along: Array, across: Array) -> Array:
-        disc = disc_kernel(across * self.radius)
-        return self.contrast * self.volume * disc * sinc(along * self.length / 2)
+    @property
+    def prefactor(self) -> Array:
+        return (self.contrast * self.volume) ** 2
+
+    def oriented_square(self, along: Array, across: Array) -> tuple[Array, ...]:
+        return disc_kernel(across * self.radius) ** 2, sinc(along * self.length / 2) ** 2
 
 
 MODEL = Model(

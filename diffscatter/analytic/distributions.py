@@ -293,9 +293,8 @@ def named_distribution(kind: str, width: float) -> Distribution:
         ValueError: for a name that is not in the list, or a width that is negative or NaN.
     """
     if kind not in DISTRIBUTIONS:
-        raise ValueError(
-            f"distribution must be one of {', '.join(DISTRIBUTIONS)}, got {kind!r}"
-        )
+        known = ", ".join(DISTRIBUTIONS)
+        raise ValueError(f"the distribution must be one of {known}, got {kind!r}")
     value = check_finite("width", width)
     if value is not None and value < 0:
         raise ValueError(f"the width of a {kind} distribution must be at least 0, got {width}")

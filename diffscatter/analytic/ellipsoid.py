@@ -46,9 +46,13 @@ class Ellipsoid(Axial):
     def variation(self) -> Array:
         return jnp.abs(self.radius_polar - self.radius_equatorial)
 
-    def oriented_amplitude(self, along: Array, across: Array) -> Array:
+    @property
+    def prefactor(self) -> Array:
+        return (self.contrast * self.volume) ** 2
+
+    def oriented_square(self, along: Array, across: Array) -> tuple[Array, ...]:
         squared = (along * self.radius_polar) ** 2 + (across * self.radius_equatorial) ** 2
-        return self.contrast * self.volume * sphere_kernel_of_square(squared)
+        return (sphere_kernel_of_square(squared) ** 2,)
 
 
 MODEL = Model(

@@ -71,10 +71,7 @@ class Polydisperse(Particle):
         """Return the number mean of ``function(model)``, with nodes enough for ``q``."""
         centre = self._centre
         dtype = jnp.result_type(centre, q)
-        value_of = lambda x: function(with_parameter(self.model, self.parameter, x))
-        # Only the innermost population is vectorised: blocks of several outgrow the caches.
-        nested = isinstance(self.model, Polydisperse)
-        over = jax.lax.map if nested else lambda f, x: jax.vmap(f)(x)
+        values_of = jax.vmap(lambda x: function(with_parameter(self.model, self.parameter, x)))
         if self.grid == "sasmodels":
             points = self._points()
             blocks = -(-points // BLOCK)
@@ -87,7 +84,7 @@ class Polydisperse(Particle):
 
         def term(j: Array) -> tuple[Array, Array]:
             ratio, weight = node(j)
-            values = over(value_of, centre * ratio.astype(dtype))
+            values = values_of(centre * ratio.astype(dtype))
             weight = weight.astype(values.dtype)
             column = weight.reshape(-1, *(1,) * (values.ndim - 1))
             return jnp.sum(column * values, axis=0), jnp.sum(weight)

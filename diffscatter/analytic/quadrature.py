@@ -21,7 +21,7 @@ from jax.typing import ArrayLike
 __all__ = ["LIMIT", "in_blocks", "run_time_count", "streamed_sum"]
 
 LIMIT = 1024  # blocks of a sum, at most
-_Q_BLOCK, _Q_BLOCKS = 128, 8
+_Q_BLOCK, _Q_BLOCKS = 64, 16
 
 
 @custom_vmap

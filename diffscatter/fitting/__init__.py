@@ -12,5 +12,12 @@ from diffscatter.fitting.parameters import Bounds as Bounds
 from diffscatter.fitting.parameters import Parameters as Parameters
 from diffscatter.fitting.parameters import free_parameters as free_parameters
 from diffscatter.fitting.parameters import parameter_values as parameter_values
+from diffscatter.fitting.problem import Problem as Problem
+from diffscatter.fitting.regularizers import PARAMETRISATIONS as PARAMETRISATIONS
+from diffscatter.fitting.regularizers import Parametrisation as Parametrisation
+from diffscatter.fitting.regularizers import binary as binary
+from diffscatter.fitting.regularizers import total_variation as total_variation
 from diffscatter.fitting.result import FitResult as FitResult
 from diffscatter.fitting.result import value_with_error as value_with_error
+from diffscatter.fitting.voxels import VoxelFit as VoxelFit
+from diffscatter.fitting.voxels import fit_voxels as fit_voxels

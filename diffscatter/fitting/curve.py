@@ -17,14 +17,15 @@ from diffscatter.fitting.losses import Loss, assumed_sigma, loss_named
 from diffscatter.fitting.multistart import Runs, search
 from diffscatter.fitting.parameters import Parameters, free_parameters, parameter_values
 from diffscatter.fitting.posterior import bounds_hit, covariance_of, distance
+from diffscatter.fitting.problem import as_pytree
 from diffscatter.fitting.result import FitResult, value_with_error
 
 __all__ = ["CurveProblem", "fit_curve"]
 
-# Ends whose losses differ by less than this many units of the reduced loss, at less than this
-# many standard deviations from each other, are one optimum: a tenth of what a parameter moved
-# by a third of its error costs.
-_SAME_LOSS, _SAME_PLACE = 0.01, 0.1
+# Two ends are one optimum if a tenth of a standard deviation separates them, which costs a
+# hundredth of a unit of the loss.
+_SAME_PLACE = 0.1
+_SAME_LOSS = _SAME_PLACE**2
 
 
 @struct
@@ -36,7 +37,7 @@ class CurveProblem:
         parameters: which of its leaves are free.
         q, data, sigma: the curve. Shape ``(m,)``.
         smear: takes a callable on q and returns its values on the curve's q as the instrument
-            would record them, or None. A pytree of arrays, or wrapped by :func:`as_pytree`.
+            would record them, or None; from :func:`~diffscatter.fitting.problem.as_pytree`.
         loss: what is minimised.
     """
 
@@ -69,7 +70,7 @@ def fit_curve(
     key: Array | None = None,
     loss: str | Loss = "chi2",
     scale_errors: bool | None = None,
-    max_steps: int = 100,
+    max_steps: int = 60,
 ) -> FitResult:
     r"""Fit the ``free`` parameters of ``model`` to ``curve`` and say how sure they are.
 
@@ -183,17 +184,9 @@ def _problem(
         q=cast(q),
         data=cast(data),
         sigma=cast(sigma),
-        smear=_as_pytree(smear),
+        smear=as_pytree(smear),
         loss=loss,
     )
-
-
-def _as_pytree(smear: Callable | None) -> Any:
-    """Return a callable whose arrays, if it holds any that JAX can see, are data to a trace."""
-    leaves = jax.tree.leaves(smear)
-    if all(isinstance(leaf, jax.Array | np.ndarray | float | int) for leaf in leaves):
-        return smear
-    return jax.tree_util.Partial(smear)
 
 
 def _result(
@@ -204,7 +197,8 @@ def _result(
     best = int(np.argmin(losses))
     chi2, dof = float(losses[best]), problem.data.size - len(names)
     jacobian = np.asarray(runs.jacobian, dtype=float)
-    covariance, undetermined = covariance_of(jacobian, np.finfo(runs.jacobian.dtype).eps)
+    eps = float(np.finfo(runs.jacobian.dtype).eps)
+    covariance, undetermined = covariance_of(jacobian, eps)
     if scale_errors:
         covariance = covariance * (chi2 / dof)
     sigma = np.sqrt(np.diag(covariance))
@@ -212,10 +206,10 @@ def _result(
     low, high = np.asarray(parameters.low, float), np.asarray(parameters.high, float)
     hit = bounds_hit(fractions, values[best], low, high, sigma)
 
-    # In units of the fit's own scatter, so that a poor fit's starts can agree too.
-    unit = max(chi2 / dof, 1.0) if known else chi2 / dof
-    unit = max(unit, np.finfo(float).tiny)
-    same = losses <= chi2 + _SAME_LOSS * unit + 1e-5 * chi2
+    # In units of the fit's own scatter, so that a poor fit's starts can agree too; assumed
+    # errors have no unit, but the solver does not resolve a thousandth of them.
+    unit = max(chi2 / dof, 1.0 if known else 1e-6)
+    same = losses <= chi2 * (1 + np.sqrt(eps)) + _SAME_LOSS * unit
     near = distance(values, values[best], jacobian) <= _SAME_PLACE * np.sqrt(unit)
     agreed = int(np.sum(same & near))
 
@@ -234,7 +228,7 @@ def _result(
         parameters=dict(zip(names, map(float, values[best]), strict=True)),
         uncertainties=dict(zip(names, map(float, sigma), strict=True)),
         covariance=covariance,
-        fixed={k: v for k, v in parameter_values(problem.model).items() if k not in names},
+        fixed=parameter_values(problem.model, without=parameters),
         bounds=dict(zip(names, zip(low.tolist(), high.tolist(), strict=True), strict=True)),
         at_bound={name: side for name, side in zip(names, hit, strict=True) if side},
         q=np.asarray(problem.q),

@@ -40,7 +40,9 @@ def linear_parameters(
 
     def vanishes(difference: np.ndarray, *parts: np.ndarray) -> bool:
         largest = np.max(np.abs(parts), axis=0)
-        return bool(np.isfinite(largest).all() and (abs(difference) <= tolerance * largest).all())
+        return bool(
+            np.isfinite(largest).all() and (abs(difference) <= tolerance * largest).all()
+        )
 
     alone = {}
     for i in range(n):
@@ -103,7 +105,10 @@ def best_linear(
 
 
 def _bounded_least_squares(matrix: Array, target: Array, low: Array, high: Array) -> Array:
-    """Solve for a few unknowns; one that leaves its bounds stays there, the rest follow."""
+    """Solve for a few unknowns; the one that most leaves its bounds stays there, and so on.
+
+    For one unknown this is the optimum, for more a good place to start from.
+    """
     n = matrix.shape[1]
     ridge = 10 * jnp.finfo(matrix.dtype).eps
     normal = jnp.einsum("ij,ik->jk", matrix, matrix, precision="highest")
@@ -113,8 +118,10 @@ def _bounded_least_squares(matrix: Array, target: Array, low: Array, high: Array
         moving = ~held
         system = jnp.where(moving[:, None] & moving, normal, 0.0)
         system += jnp.diag(jnp.where(moving, ridge, 1.0))
-        rest = right - normal @ jnp.where(held, best, 0.0)
-        solved = jnp.linalg.solve(system, jnp.where(moving, rest, best))
+        fixed = jnp.where(held, best, 0.0)
+        rest = right - jnp.matmul(normal, fixed, precision="highest")
+        solved = jnp.linalg.solve(system, jnp.where(moving, rest, fixed))
         best = jnp.clip(solved, low, high)
-        held = held | (solved != best)
+        excess = jnp.where(moving, jnp.abs(solved - best), 0.0)
+        held = held | ((excess > 0) & (jnp.arange(n) == jnp.argmax(excess)))
     return best

@@ -48,7 +48,7 @@ def poisson_residuals(model: ArrayLike, data: ArrayLike, sigma: ArrayLike = 1.0)
     m, d = _expected(model), jnp.asarray(data)
     counted = d > 0
     safe = jnp.where(counted, d, 1.0)
-    t = m / safe - 1
+    t = (m - safe) / safe
     near = jnp.abs(t) < _NEAR
     # 2 (t - ln(1 + t)) = t^2 g(t) with g(t) = 2 sum_k (-t)^k / (k + 2).
     small = jnp.where(near, t, 0.0)
@@ -96,7 +96,7 @@ class Loss:
         residuals: of ``(model, data, sigma)``, elementwise.
         information: root of the Fisher information of a point about the model's value there,
             of ``(model, data, sigma)``.
-        weights: root of the weight of a point in a first, linear estimate, of ``(data, sigma)``.
+        weights: root of a point's weight in a first, linear estimate, of ``(data, sigma)``.
         check: refuses data the loss cannot take, ``(data, sigma)`` as numpy arrays.
         absolute: its minimum has the units of chi-square even without ``sigma``.
     """

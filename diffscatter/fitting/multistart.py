@@ -8,7 +8,6 @@ same, lowest, minimum: the starts stay independent, so their agreement is eviden
 
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -17,26 +16,9 @@ from jax import Array
 
 from diffscatter.core.pytree import struct
 from diffscatter.fitting.linear import best_linear
-from diffscatter.fitting.losses import Loss
-from diffscatter.fitting.parameters import Parameters
+from diffscatter.fitting.problem import Problem
 
-__all__ = ["Problem", "Runs", "minimise", "search"]
-
-
-class Problem(Protocol):
-    """What :func:`search` asks of a fit, which must be a pytree.
-
-    One curve, several with shared parameters, or a curve with priors differ only in
-    ``predict`` and in what ``data`` and ``sigma`` hold.
-    """
-
-    parameters: Parameters
-    data: Array
-    sigma: Array
-    loss: Loss
-
-    def predict(self, values: Array | list[Array]) -> Array:
-        """Return what ``data`` should be at given values of the free parameters."""
+__all__ = ["Runs", "minimise", "search"]
 
 
 @struct
@@ -70,7 +52,7 @@ def search(
     draws: Array,
     *,
     linear: tuple[int, ...] = (),
-    max_steps: int = 100,
+    max_steps: int = 60,
 ) -> Runs:
     """Minimise the loss from a given start and from the best of each group of draws.
 
@@ -119,13 +101,22 @@ def search(
     )
 
 
+class _LevenbergMarquardt(optimistix.LevenbergMarquardt):
+    """Damping falls after every step that went as well as foretold, not only after perfect
+    ones: on curves with fringes that takes a third fewer steps."""
+
+    def __init__(self, tolerance: float, eps: float):
+        super().__init__(rtol=eps, atol=tolerance)
+        self.search = optimistix.ClassicalTrustRegion(high_cutoff=0.7)
+
+
 def minimise(
     residuals: Callable[[Array], Array], z: Array, *, max_steps: int
 ) -> tuple[Array, Array, Array]:
     """Minimise the sum of squared ``residuals``, ``(n,)`` to ``(m,)``, from one start.
 
-    The variables are scaled by the columns of the first Jacobian, so that one unit is about one
-    standard deviation: damping and tolerances then mean the same for every parameter.
+    The variables are scaled by the columns of the first Jacobian, so that one unit is about a
+    third of a standard deviation: damping and tolerances then mean the same for each of them.
 
     Returns:
         The end ``(n,)``, the number of steps, and whether it converged.
@@ -133,12 +124,24 @@ def minimise(
     size = jnp.linalg.norm(_value_and_jacobian(residuals, z)[1], axis=0)
     # Columns that hardly matter at the start are not scaled up without limit.
     size = jnp.maximum(size, 1e-3 * jnp.max(size))
-    size = jnp.where(jnp.isfinite(size) & (size > 0), size, 1.0)
-    # In double precision to a millionth of a standard deviation.
-    tolerance = 1e-6 if z.dtype == jnp.float64 else 1e-3
+    size = 3 * jnp.where(jnp.isfinite(size) & (size > 0), size, 1.0)
+
+    # The Jacobian is made once a step. Left to itself the solver would differentiate through
+    # the model again for each product with it.
+    @jax.custom_jvp
+    def scaled(x: Array, args: None) -> Array:
+        return residuals(x / size)
+
+    @scaled.defjvp
+    def _(primals, tangents):
+        value, jacobian = _value_and_jacobian(lambda x: residuals(x / size), primals[0])
+        return value, jacobian @ tangents[0]
+
+    # The last step changes no parameter and no residual by more than this many sigma.
+    tolerance = 1e-4 if z.dtype == jnp.float64 else 1e-3
     solution = optimistix.least_squares(
-        lambda scaled, _: residuals(scaled / size),
-        optimistix.LevenbergMarquardt(rtol=float(jnp.finfo(z.dtype).eps), atol=tolerance),
+        scaled,
+        _LevenbergMarquardt(tolerance, float(jnp.finfo(z.dtype).eps)),
         z * size,
         max_steps=max_steps,
         throw=False,

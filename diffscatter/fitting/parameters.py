@@ -39,11 +39,13 @@ class Bounds:
         low, high: both finite, in the parameter's unit, both included.
         log: move on a logarithmic axis. None: where both are positive and more than a factor
             of 10 apart.
+        label: what to call the parameter in results, instead of the name it was found by.
     """
 
     low: float
     high: float
     log: bool | None = None
+    label: str | None = None
 
     def __post_init__(self) -> None:
         low, high = float(self.low), float(self.high)
@@ -147,8 +149,8 @@ def free_parameters(model: Any, free: Mapping[str, Any]) -> Parameters:
         value = np.ravel(np.asarray(leaves[leaf][1], dtype=float))
         for element in range(value.size) if chosen is None else [chosen]:
             slot = (leaf, element)
-            label = _label(short[leaf], np.shape(leaves[leaf][1]), element)
-            if slot in slots:
+            label = _label(limits.label or short[leaf], np.shape(leaves[leaf][1]), element)
+            if slot in slots or label in names:
                 raise ValueError(f"{label} is made free twice; name it once")
             if not limits.low <= value[element] <= limits.high:
                 raise ValueError(
@@ -168,22 +170,33 @@ def free_parameters(model: Any, free: Mapping[str, Any]) -> Parameters:
     )
 
 
-def parameter_values(model: Any) -> dict[str, float]:
-    """Return every parameter of ``model`` by name, arrays element by element."""
+def parameter_values(model: Any, without: Parameters | None = None) -> dict[str, float]:
+    """Return every parameter of ``model`` by name, arrays element by element.
+
+    Args:
+        model: any pytree of numbers and arrays.
+        without: leaves out those that are free in this plan.
+    """
+    free = () if without is None else without.slots
     leaves = _paths(model)
     short = _short_names([path for path, _ in leaves])
     values = {}
-    for name, (_, leaf) in zip(short, leaves, strict=True):
+    for i, (name, (_, leaf)) in enumerate(zip(short, leaves, strict=True)):
         shape = np.shape(leaf)
         for element, value in enumerate(np.ravel(np.asarray(leaf, dtype=float))):
-            values[_label(name, shape, element)] = float(value)
+            if (i, element) not in free:
+                values[_label(name, shape, element)] = float(value)
     return values
 
 
 def _bounds(name: str, given: Any) -> Bounds:
     if isinstance(given, Bounds):
         return given
-    if isinstance(given, str) or not isinstance(given, Sequence | np.ndarray) or len(given) != 2:
+    if (
+        isinstance(given, str)
+        or not isinstance(given, Sequence | np.ndarray)
+        or len(given) != 2
+    ):
         raise ValueError(f"bounds of {name} must be (low, high), got {given!r}")
     try:
         return Bounds(*given)

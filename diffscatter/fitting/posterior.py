@@ -1,6 +1,6 @@
 r"""What the curvature at a fit's end says: covariance, intervals, correlations.
 
-Near its optimum a fit is linear, :math:`I(\theta) \approx I_0 + J (\theta - \theta_0)`, and with
+Near its optimum a fit is linear, :math:`I(\theta) \approx I_0 + J (\theta - \theta_0)`; with
 residuals of unit variance its covariance is :math:`C = (J^T J)^{-1}`. J is taken in the
 parameters' own units, whatever variables the solver moved.
 """
@@ -98,7 +98,7 @@ def bounds_hit(
 
 
 def distance(values: np.ndarray, best: np.ndarray, jacobian: np.ndarray) -> np.ndarray:
-    r"""Return :math:`|J(\theta - \theta_0)|`, in standard deviations; ``(..., n)`` to ``(...)``.
+    r"""Return :math:`|J(\theta - \theta_0)|`, standard deviations; ``(..., n)`` to ``(...)``.
 
     Along a direction that the data do not determine, any two ends agree.
     """

@@ -101,7 +101,7 @@ class FitResult:
         quality = (
             f"reduced chi2 {self.reduced_chi2:.4g}"
             if self.reduced_chi2 is not None
-            else f"no reduced chi2 (errors of the data not known), sum of squares {self.chi2:.4g}"
+            else f"sum of squares {self.chi2:.4g} (no reduced chi2: data without errors)"
         )
         lines = [
             self.status,

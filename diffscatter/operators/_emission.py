@@ -36,11 +36,11 @@ def exp_minus_one(phase: Array) -> Array:
     .. math:: e^{-b}\left(2 i \sin\tfrac a2 \cos\tfrac a2 - 2\sin^2\tfrac a2\right)
               + (e^{-b} - 1),\qquad \varphi = a + ib
     """
-    turns = phase.real / (2 * math.pi)
+    turns = lax.real(phase) / (2 * math.pi)
     # Half a turn changes the sign of sine and cosine both, so whole turns can be dropped.
     r = turns - jnp.round(turns)
     cosine, sine = _polynomial(_COSINE, r * r), r * _polynomial(_SINE, r * r)
-    loss = jnp.expm1(-phase.imag)
+    loss = jnp.expm1(-lax.imag(phase))
     kept = 1 + loss
     return lax.complex(loss - 2 * kept * sine * sine, 2 * kept * sine * cosine)
 
@@ -78,13 +78,11 @@ def attenuated(density: Array, carrier: Array, strength: Array) -> tuple[Array, 
 
     The slice's own attenuation is counted in full, and nothing is refracted.
     """
-    fades = jnp.exp(-strength * density)
 
-    def slice_(wave, inputs):
-        value, fade, factor = inputs
-        wave = wave * fade
-        emitted = value * wave
-        return wave, (emitted * factor.real, emitted * factor.imag)
+    def slice_(depth, inputs):
+        value, factor = inputs
+        depth = depth + value
+        emitted = value * jnp.exp(-strength * depth)
+        return depth, (emitted * factor.real, emitted * factor.imag)
 
-    start = jnp.ones_like(fades[0])
-    return lax.scan(slice_, start, (density, fades, carrier))[1]
+    return lax.scan(slice_, jnp.zeros_like(density[0]), (density, carrier))[1]

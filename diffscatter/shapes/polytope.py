@@ -19,7 +19,7 @@ from jax import Array
 from diffscatter.core.checks import check_finite
 from diffscatter.core.pytree import struct
 from diffscatter.shapes.combine import Smoothed, Vector, dot, multiply
-from diffscatter.shapes.primitives import Face, Solid, rotate, smooth_face
+from diffscatter.shapes.primitives import Face, Solid, smooth_face
 
 __all__ = ["HalfSpaces"]
 
@@ -41,8 +41,8 @@ class HalfSpaces(Solid):
 
     normals: Array
     offsets: Array
-    centre: Array = (0.0, 0.0, 0.0)
-    rotation: Array = (0.0, 0.0, 0.0)
+    centre: Array | None = None
+    rotation: Array | None = None
 
     def faces(self, at: Vector) -> list[Face]:
         planes = zip(self._unit_normals(), jnp.asarray(self.offsets), strict=True)
@@ -66,7 +66,7 @@ class HalfSpaces(Solid):
         everywhere = Smoothed(zero + 1, (zero, zero, zero))
         planes = (self._unit_normals(), jnp.asarray(self.offsets))
         total, _ = jax.lax.scan(add, everywhere, planes)
-        return Smoothed(total.value, rotate(total.gradient, self._axes()))
+        return Smoothed(total.value, self.outward(total.gradient))
 
     def bounds(self) -> tuple[Array, Array]:
         start, along, low, high = self._edges()
@@ -76,7 +76,9 @@ class HalfSpaces(Solid):
         finite = real & ~unbounded
         reach = jnp.stack([jnp.where(finite, t, 0.0) for t in (low, high)])
         ends = start + reach[..., None] * along
-        ends = jnp.asarray(self.centre) + jnp.einsum("ab,kijb->kija", self._axes(), ends)
+        ends = jnp.einsum("ab,kijb->kija", self._axes(), ends, precision="highest")
+        if self.centre is not None:
+            ends = ends + jnp.asarray(self.centre)
         lowest = jnp.where(finite[..., None], ends, jnp.inf).min(axis=(0, 1, 2))
         highest = jnp.where(finite[..., None], ends, -jnp.inf).max(axis=(0, 1, 2))
         return (

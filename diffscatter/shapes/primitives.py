@@ -51,11 +51,16 @@ def smooth_face(face: Face, sigma: Array) -> Smoothed:
 
 
 class Solid(Body):
-    """An intersection of faces with a position and, unless a sphere, an orientation.
+    """An intersection of faces with a position and an orientation.
 
-    ``rotation`` takes the body's own axes to the laboratory's: a rotation vector ``(3,)`` (axis
-    times angle in rad, smooth at 0, the one to fit) or an orthogonal matrix ``(3, 3)``.
+    ``centre`` is (x, y, z) in nm, the origin where it is None. ``rotation`` takes the body's
+    own axes to the laboratory's: a rotation vector ``(3,)`` (axis times angle in rad, smooth at
+    0, the one to fit) or an orthogonal matrix ``(3, 3)``; None leaves the axes as they are, at
+    no cost. Give zeros where a gradient is wanted.
     """
+
+    centre: Array | None
+    rotation: Array | None
 
     def faces(self, at: Vector) -> list[Face]:
         """Return the faces seen from ``at``, in the body's own axes, nm."""
@@ -72,10 +77,9 @@ class Solid(Body):
 
     def local(self, at: Vector) -> Vector:
         """Return laboratory coordinates in the body's own axes."""
-        return rotate(
-            tuple(x - c for x, c in zip(at, jnp.asarray(self.centre), strict=True)),
-            self._axes().T,
-        )
+        if self.centre is not None:
+            at = tuple(x - c for x, c in zip(at, jnp.asarray(self.centre), strict=True))
+        return at if self.rotation is None else rotate(at, self._axes().T)
 
     def margin(self, at: Vector) -> Array:
         return reduce(jnp.maximum, [face.distance for face in self.faces(self.local(at))])
@@ -84,18 +88,25 @@ class Solid(Body):
         fields = [smooth_face(face, sigma) for face in self.faces(self.local(at))]
         # The faces of all solids in this file meet at right angles.
         total = reduce(lambda a, b: multiply(a, b, sigma, right_angled=True), fields)
-        return Smoothed(total.value, rotate(total.gradient, self._axes()))
+        return Smoothed(total.value, self.outward(total.gradient))
+
+    def outward(self, vector: Vector) -> Vector:
+        """Return a vector of the body's own axes in those of the laboratory."""
+        return vector if self.rotation is None else rotate(vector, self._axes())
 
     def bounds(self) -> tuple[Array, Array]:
-        centre, extent = jnp.asarray(self.centre), self.extent()
+        extent = self.extent()
+        centre = 0.0 if self.centre is None else jnp.asarray(self.centre)
         return centre - extent, centre + extent
 
     def check(self) -> None:
-        check_vector("centre", self.centre)
-        check_rotation(self.rotation)
+        if self.centre is not None:
+            check_vector("centre", self.centre)
+        if self.rotation is not None:
+            check_rotation(self.rotation)
 
     def _axes(self) -> Array:
-        return rotation_matrix(self.rotation)
+        return jnp.eye(3) if self.rotation is None else rotation_matrix(self.rotation)
 
 
 @struct
@@ -107,21 +118,17 @@ class Sphere(Solid):
         centre: (x, y, z), nm.
     """
 
+    # A sphere has no orientation, and says so to what all solids share.
+    rotation = None
+
     radius: Array
-    centre: Array = (0.0, 0.0, 0.0)
+    centre: Array | None = None
 
     def faces(self, at: Vector) -> list[Face]:
         at = _off_centre(at)
         r = _length(at)
         normal = tuple(x / r for x in at)
         return [Face(r - self.radius, normal, 4 / (r + self.radius))]
-
-    def local(self, at: Vector) -> Vector:
-        return tuple(x - c for x, c in zip(at, jnp.asarray(self.centre), strict=True))
-
-    def smoothed(self, at: Vector, sigma: Array) -> Smoothed:
-        (face,) = self.faces(self.local(at))
-        return smooth_face(face, sigma)
 
     def extent(self) -> Array:
         return jnp.full(3, self.radius)
@@ -132,7 +139,7 @@ class Sphere(Solid):
 
     def check(self) -> None:
         check_positive("radius", self.radius, "nm")
-        check_vector("centre", self.centre)
+        super().check()
 
 
 @struct
@@ -152,24 +159,23 @@ class Ellipsoid(Solid):
     """
 
     semi_axes: Array
-    centre: Array = (0.0, 0.0, 0.0)
-    rotation: Array = (0.0, 0.0, 0.0)
+    centre: Array | None = None
+    rotation: Array | None = None
 
     def faces(self, at: Vector) -> list[Face]:
         at = _off_centre(at)
         inverse = tuple(1 / a**2 for a in jnp.asarray(self.semi_axes))
         u = _scale(at, inverse)
-        length = _length(u)
-        g2 = dot(at, u)
-        g = jnp.sqrt(g2)
+        u2, g2 = dot(u, u), dot(at, u)
+        length, g = jnp.sqrt(u2), jnp.sqrt(g2)
         t = (g - 1) * g / length
-        bend = (dot(_scale(u, inverse), u) / length**2 - length**2 / g2) / length
+        bend = (dot(_scale(u, inverse), u) / u2 - u2 / g2) / length
         # Far inside the expansion means nothing; there the clip keeps the distance negative.
         distance = t * (1 + jnp.clip(bend * t, -0.5, 0.5) / 2)
         normal = tuple(x / length for x in u)
-        # The curvature at the middle of the way to the surface.
-        middle = tuple(x - distance / 2 * n for x, n in zip(at, normal, strict=True))
-        v = _scale(_off_centre(middle), inverse)
+        # The curvature at the middle of the way to the surface, where u is v.
+        back = distance / (2 * length)
+        v = tuple(x * (1 - back * i) for x, i in zip(u, inverse, strict=True))
         v2 = dot(v, v)
         curvature = (sum(inverse) - dot(_scale(v, inverse), v) / v2) / jnp.sqrt(v2)
         return [Face(distance, normal, curvature)]
@@ -199,13 +205,13 @@ class Cylinder(Solid):
     Attributes:
         radius, length: nm.
         centre: (x, y, z), nm.
-        rotation: rotation vector ``(3,)`` or matrix ``(3, 3)``; without one the axis is z.
+        rotation: rotation vector ``(3,)`` or matrix ``(3, 3)``; the axis is the body's own z.
     """
 
     radius: Array
     length: Array
-    centre: Array = (0.0, 0.0, 0.0)
-    rotation: Array = (0.0, 0.0, 0.0)
+    centre: Array | None = None
+    rotation: Array | None = None
 
     def faces(self, at: Vector) -> list[Face]:
         zero = jnp.zeros_like(at[2])
@@ -241,8 +247,8 @@ class Box(Solid):
     """
 
     sides: Array
-    centre: Array = (0.0, 0.0, 0.0)
-    rotation: Array = (0.0, 0.0, 0.0)
+    centre: Array | None = None
+    rotation: Array | None = None
 
     def faces(self, at: Vector) -> list[Face]:
         zero = jnp.zeros_like(at[0])

@@ -74,8 +74,10 @@ def test_any_body_on_any_axes(chi, x64):
 
 @pytest.mark.parametrize("x64", [False, True])
 def test_slabs_of_rows_add_up(x64, monkeypatch):
-    # 21 rows in slabs of 8, the last one moved back into the volume.
-    monkeypatch.setattr(multislice, "_SLAB", dict.fromkeys((True, False), 8 * 24 * 18))
+    # 21 rows in slabs of 4, the last one moved back into the volume by 3.
+    monkeypatch.setattr(
+        multislice, "_SLAB", dict.fromkeys((True, False), 4 * 24 * 18 * 8 * (1 + x64))
+    )
     with jax.enable_x64(x64):
         found = multislice.amplitude(CHI.copy(), PITCH, WAVELENGTH, KX, KY)
     assert relative(found, expected_amplitude(CHI)) < TOLERANCE[x64]
@@ -94,6 +96,8 @@ def test_booleans_and_traced_geometry_give_the_same():
     body = CHI.real < -0.1
     found = multislice.amplitude(body, PITCH, WAVELENGTH, KX, KY)
     assert relative(found, expected_amplitude(body.astype(float))) < TOLERANCE[False]
+    single = jax.jit(lambda length: multislice.amplitude(CHI, PITCH, length, KX, KY))
+    assert relative(single(WAVELENGTH), expected_amplitude(CHI)) < TOLERANCE[False]
     with jax.enable_x64(True):
         chi = jnp.asarray(CHI.copy())
         traced = jax.jit(lambda *geometry: multislice.amplitude(chi, *geometry))

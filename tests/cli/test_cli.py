@@ -10,14 +10,9 @@ import pytest
 
 import diffscatter
 from diffscatter import cli
+from diffscatter.cli import benchmark
 
 Q = np.geomspace(0.05, 3.0, 60)
-
-
-@pytest.fixture(autouse=True)
-def leave_jax_alone(monkeypatch):
-    """These tests share a process with others; what _start_jax does is tested in its own."""
-    monkeypatch.setattr(cli, "_start_jax", lambda: None)
 
 
 @pytest.fixture
@@ -29,36 +24,7 @@ def curve(tmp_path):
     return path
 
 
-def refused(capsys, *arguments) -> str:
-    """Run a command that must fail and return its one line."""
-    try:
-        status = cli.main([str(a) for a in arguments])
-    except SystemExit as stop:  # argparse's way out
-        status = stop.code
-    output = capsys.readouterr()
-    assert status == 2 and output.err.count("\n") == 1 and "Traceback" not in output.err
-    assert output.err.startswith("diffscatter")
-    return output.err
-
-
-def process(*arguments, code=None, **environment):
-    command = [
-        sys.executable,
-        "-W",
-        "error",
-        *(["-c", code] if code else ["-m", "diffscatter"]),
-    ]
-    environment = os.environ | {k: str(v) for k, v in environment.items()}
-    return subprocess.run(
-        [*command, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env=environment,
-    )
-
-
-def test_version_and_help_load_no_jax():
+def test_version_and_help_load_no_jax(process):
     done = process("--version")
     assert done.stdout == f"diffscatter {diffscatter.__version__}\n" and not done.returncode
     code = (
@@ -73,9 +39,11 @@ def test_version_and_help_load_no_jax():
         assert command not in done.stdout
 
 
-@pytest.mark.parametrize("arguments", [[], ["nothing"], ["demo", "--seed", "x"], ["check"]])
-def test_wrong_usage(capsys, arguments):
-    assert "--help" in refused(capsys, *arguments)
+@pytest.mark.parametrize(
+    "arguments", [[], ["nothing"], ["demo", "--seed", "x"], ["check", "--x"]]
+)
+def test_wrong_usage(arguments, refused):
+    assert "--help" in refused(*arguments)
 
 
 def test_check_describes(curve, capsys):
@@ -85,11 +53,11 @@ def test_check_describes(curve, capsys):
         assert expected in shown
 
 
-def test_check_refuses(curve, tmp_path, capsys):
-    assert "no such file" in refused(capsys, "check", tmp_path / "none.dat").lower()
-    assert "q unit 'furlong'" in refused(capsys, "check", curve, "--q-unit", "furlong")
+def test_check_refuses(curve, tmp_path, refused):
+    assert "no such file" in refused("check", tmp_path / "none.dat").lower()
+    assert "q unit 'furlong'" in refused("check", curve, "--q-unit", "furlong")
     np.savetxt(tmp_path / "bad.dat", np.column_stack([Q - 1, Q]), header="q(1/nm) I(1/cm)")
-    assert "q is not above 0" in refused(capsys, "check", tmp_path / "bad.dat")
+    assert "q is not above 0" in refused("check", tmp_path / "bad.dat")
     assert cli.main(["check", str(tmp_path / "bad.dat"), "--drop-bad"]) == 0
 
 
@@ -97,6 +65,7 @@ def test_demo_gets_its_options(monkeypatch, tmp_path):
     seen = []
     fake = types.ModuleType("diffscatter.demo")
     fake.main = lambda output, seed, console: seen.append((output, seed))
+    monkeypatch.setattr(cli.demo, "start_jax", lambda: None)  # tested in a process of its own
     monkeypatch.setitem(sys.modules, "diffscatter.demo", fake)
     monkeypatch.setattr(diffscatter, "demo", fake, raising=False)
     assert cli.main(["demo", "--output", str(tmp_path), "--seed", "5"]) == 0
@@ -116,7 +85,7 @@ def test_one_line_and_a_status(monkeypatch, capsys, error, status, words):
     def fail(options):
         raise error
 
-    monkeypatch.setattr(cli, "_check", fail)
+    monkeypatch.setattr(cli.check, "run", fail)
     assert cli.main(["check", "x"]) == status
     assert capsys.readouterr().err == f"diffscatter: {words}" + (
         "; use a smaller grid or fewer points\n" if status == 2 and "memory" in words else "\n"
@@ -137,22 +106,22 @@ def test_a_reader_that_left_gets_no_traceback(curve):
 
 
 STATE = (
-    "from diffscatter.cli import _start_jax; _start_jax(); import jax;"
+    "from diffscatter.cli.options import start_jax; start_jax(); import jax;"
     "print(jax.config.jax_enable_x64, jax.config.jax_compilation_cache_dir)"
 )
 
 
-def test_jax_starts_with_x64_and_a_cache(tmp_path):
+def test_jax_starts_with_x64_and_a_cache(tmp_path, process):
     done = process(code=STATE, XDG_CACHE_HOME=tmp_path, JAX_COMPILATION_CACHE_DIR="")
     assert done.stdout.split() == ["True", str(tmp_path / "diffscatter" / "jax")], done.stderr
 
 
-def test_the_users_own_cache_is_kept(tmp_path):
+def test_the_users_own_cache_is_kept(tmp_path, process):
     done = process(code=STATE, XDG_CACHE_HOME=tmp_path, JAX_COMPILATION_CACHE_DIR=tmp_path)
     assert done.stdout.split() == ["True", str(tmp_path)]
 
 
-def test_a_cache_that_cannot_be_made_is_done_without(tmp_path):
+def test_a_cache_that_cannot_be_made_is_done_without(tmp_path, process):
     (tmp_path / "file").write_text("")
     code = f"{STATE}; jax.jit(lambda x: x + 1)(1.0)"
     done = process(code=code, XDG_CACHE_HOME=tmp_path / "file", JAX_COMPILATION_CACHE_DIR="")
@@ -164,7 +133,7 @@ def checkout(tmp_path, monkeypatch):
     folder = tmp_path / "benchmarks"
     folder.mkdir()
     (folder / "harness.py").write_text("")
-    monkeypatch.setattr(cli, "_benchmarks", lambda: folder)
+    monkeypatch.setattr(benchmark, "_benchmarks", lambda: folder)
     return folder
 
 
@@ -182,14 +151,14 @@ def test_benchmark_runs_the_scripts(checkout, capfd):
     assert capfd.readouterr().out == "== b\nran b\n"
 
 
-def test_benchmark_refuses(checkout, capsys):
+def test_benchmark_refuses(checkout, refused):
     (checkout / "a.py").write_text(script("raise ValueError('no rival')"))
-    assert "no benchmark c; there are a" in refused(capsys, "benchmark", "c")
-    assert "benchmark a failed: ValueError: no rival" in refused(capsys, "benchmark", "a")
+    assert "no benchmark c; there are a" in refused("benchmark", "c")
+    assert "benchmark a failed: ValueError: no rival" in refused("benchmark", "a")
 
 
-def test_benchmark_outside_a_checkout(monkeypatch, tmp_path, capsys):
+def test_benchmark_outside_a_checkout(monkeypatch, tmp_path, refused):
     monkeypatch.chdir(tmp_path)
     spec = types.SimpleNamespace(origin=str(tmp_path / "site" / "diffscatter" / "__init__.py"))
-    monkeypatch.setattr(cli.importlib.util, "find_spec", lambda name: spec)
-    assert "clone the repository" in refused(capsys, "benchmark")
+    monkeypatch.setattr(benchmark.importlib.util, "find_spec", lambda name: spec)
+    assert "clone the repository" in refused("benchmark")

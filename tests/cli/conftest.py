@@ -1,0 +1,43 @@
+"""What the tests of the commands share."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from diffscatter import cli
+
+
+@pytest.fixture
+def refused(capsys):
+    """Run a command that must fail, in this process, and return its one line."""
+
+    def run(*arguments) -> str:
+        try:
+            status = cli.main([str(a) for a in arguments])
+        except SystemExit as stop:  # argparse's way out
+            status = stop.code
+        output = capsys.readouterr()
+        assert status == 2 and output.err.count("\n") == 1 and "Traceback" not in output.err
+        assert output.err.startswith("diffscatter")
+        return output.err
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def process():
+    """Run a command, or code, in a process of its own, where every warning is an error."""
+
+    def run(*arguments, code=None, **environment):
+        what = ["-c", code] if code else ["-m", "diffscatter"]
+        return subprocess.run(
+            [sys.executable, "-W", "error", *what, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env=os.environ | {k: str(v) for k, v in environment.items()},
+        )
+
+    return run
