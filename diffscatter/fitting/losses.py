@@ -24,7 +24,7 @@ __all__ = [
     "poisson_residuals",
 ]
 
-# Expected counts below this continue exponentially: they stay positive, and the root of the
+# Expected counts below this continue as 1/(2 - m): they stay positive, and the root of the
 # deviance keeps a finite slope, at the price of a deviance wrong by less than this.
 _FEWEST = 1e-6
 # Where |m/d - 1| is below this, the deviance's closed form has lost digits to cancellation.
@@ -81,10 +81,10 @@ def log_residuals(model: ArrayLike, data: ArrayLike, sigma: ArrayLike) -> Array:
 
 
 def _expected(model: ArrayLike) -> Array:
-    """Return expected counts, continued below ``_FEWEST`` as a positive exponential."""
+    """Return expected counts, continued smoothly below ``_FEWEST`` by a positive hyperbola."""
     m = jnp.asarray(model)
-    low = jnp.minimum(m / _FEWEST - 1, 0.0)
-    return jnp.where(m > _FEWEST, m, _FEWEST * jnp.exp(low))
+    below = _FEWEST / (2 - jnp.minimum(m / _FEWEST, 1.0))
+    return jnp.where(m > _FEWEST, m, below)
 
 
 @dataclass(frozen=True)

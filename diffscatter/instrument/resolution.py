@@ -20,7 +20,7 @@ from diffscatter.instrument._panels import panel_weights, plan_panels
 
 __all__ = ["Smear", "pinhole"]
 
-CONVENTIONS = ("line", "plane", "sasmodels")
+CONVENTIONS = ("mean", "line", "sasmodels")
 _FADED = 6.0  # a fringe of 6 rad in a standard deviation is smeared down to e^-18
 
 
@@ -51,50 +51,55 @@ def pinhole(
     q: ArrayLike,
     resolution: ArrayLike,
     *,
-    window: float | tuple[float, float] = (2.5, 3.0),
+    window: float | tuple[float, float] | None = None,
     size: float | None = None,
-    convention: str = "line",
+    convention: str = "mean",
 ) -> Smear:
     r"""Plan the smearing of a curve by a Gaussian in q, of its own width at each point.
 
     The Gaussian is cut at ``window`` standard deviations and normalised there: a real
-    instrument's resolution ends (Barker and Pedersen, J. Appl. Cryst. 28 (1995) 105), and the
-    tails of one that does not would, at small q, outweigh the rest of a curve that falls as
-    :math:`q^{-4}`. The integral is exact for a curve that is a polynomial on each of the
-    panels that the grid is made of. Three conventions for R:
+    instrument's resolution ends, and the tails of one that does not would, at small q,
+    outweigh the rest of a curve that falls as :math:`q^{-4}`. The integral is exact for a
+    curve that is a polynomial on each of the panels that the grid is made of. Three
+    conventions for R:
 
-    * ``"line"``: a Gaussian along q, as reduction programs quote it. What reaches below q = 0
-      counts at :math:`|q'|`.
-    * ``"plane"``: a round Gaussian in the detector's plane, of which :math:`|q'|` follows
-      Rice's law, :math:`R = q' e^{-(q'^2 + q^2)/2\sigma^2} I_0(q' q/\sigma^2)`. Nothing
-      reaches below 0, and the mean lies :math:`\sigma^2/2q` above q. It differs from the first
-      where the resolution is comparable with q.
-    * ``"sasmodels"``: the first, as the mid-point sum of its ``Pinhole1D`` on the data's own
-      grid, extended; fringes finer than the data are not resolved. For parity.
+    * ``"mean"``: a Gaussian about the mean q of the point. Resolution is a round spot on the
+      detector; the rings it covers have the mean :math:`q + \sigma^2/2q` to second order
+      (Barker and Pedersen, *J. Appl. Cryst.* 28 (1995) 105), which matters where sigma is
+      comparable with q. What reaches below q = 0 counts at :math:`|q'|`.
+    * ``"line"``: a Gaussian about q itself; right where q already is the mean.
+    * ``"sasmodels"``: the same, as the mid-point sum of its ``Pinhole1D`` on the data's own
+      grid, extended, within 2.5 and 3 standard deviations unless ``window`` says otherwise;
+      fringes finer than the data are not resolved. For parity.
 
     Args:
-        q: data points, at least 0, 1/nm, in any order; the mean q of each point where a file
-            gives one. Shape ``(nq,)``.
+        q: data points, at least 0, 1/nm, in any order. Shape ``(nq,)``.
         resolution: standard deviation of q at each, 1/nm; scalar or ``(nq,)``. A point with 0
             is not smeared.
-        window: where the Gaussian ends, in standard deviations (below, above), or both alike.
+        window: where the Gaussian ends, in standard deviations (below, above), or both alike;
+            3 by default.
         size: largest dimension of the body in nm. Its fringes have a period of
             2 pi/size, which the grid then resolves everywhere. Without it, the grid resolves
             what is left after smearing, and at most what the data's spacing could show.
-        convention: ``"line"``, ``"plane"`` or ``"sasmodels"``.
+        convention: ``"mean"``, ``"line"`` or ``"sasmodels"``.
 
     Raises:
         ValueError: if ``q`` or ``resolution`` is traced, of the wrong shape, not finite or
             negative, if ``window`` or ``size`` is not positive, or for another convention.
     """
     dtype = dtype_of(q, resolution)
+    if window is None:
+        window = (2.5, 3.0) if convention == "sasmodels" else 3.0
     q, sigma, window = _checked(q, resolution, window, size, convention)
     if convention == "sasmodels":
         nodes, matrix = _midpoint(q, sigma, window)
         resolved = np.pi / np.diff(np.sort(nodes)).max() if nodes.size > 1 else np.inf
     else:
         sizes = _visible(q, sigma) if size is None else np.full(q.shape, float(size))
-        nodes, matrix = _integrals(q, sigma, window, sizes, convention)
+        centre = q
+        if convention == "mean":
+            centre = q + sigma**2 / (2 * np.where(q > 0, q, np.inf))
+        nodes, matrix = _integrals(centre, sigma, window, sizes)
         resolved = np.min(sizes, where=sigma > 0, initial=np.inf)
     order = np.argsort(nodes, kind="stable")
     matrix = matrix[:, order] / matrix.sum(axis=1, keepdims=True)
@@ -140,7 +145,7 @@ def _visible(q: np.ndarray, sigma: np.ndarray) -> np.ndarray:
         return np.minimum(_FADED / sigma, 20 / np.maximum(spacing, 1e-300))
 
 
-def _integrals(q, sigma, window, sizes, convention) -> tuple[np.ndarray, np.ndarray]:
+def _integrals(q, sigma, window, sizes) -> tuple[np.ndarray, np.ndarray]:
     """Return nodes and matrix of the exact integrals over piecewise polynomials."""
     smeared = sigma > 0
     # Points without a resolution are nodes themselves.
@@ -148,12 +153,12 @@ def _integrals(q, sigma, window, sizes, convention) -> tuple[np.ndarray, np.ndar
     if smeared.any():
         low, high = q - window[0] * sigma, q + window[1] * sigma
         floor = 0.05 * np.min(q, where=smeared & (q > 0), initial=high.max())
-        parts = [(np.maximum(low, 0.0), high, _density(q, sigma, convention))]
-        if convention == "line" and (low < 0).any():
+        parts = [(np.maximum(low, 0.0), high, _gaussian(q, sigma))]
+        if (low < 0).any():
             # What lies at q' < 0 is seen at |q'|: there the Gaussian's centre is -q.
-            parts.append((np.zeros_like(q), -low, _density(-q, sigma, convention)))
+            parts.append((np.zeros_like(q), -low, _gaussian(-q, sigma)))
         start = np.where(low < floor, 0.0, low)[smeared]
-        end = np.maximum(high, -low if convention == "line" else high)[smeared]
+        end = np.maximum(high, -low)[smeared]
         for panel in plan_panels(start, end, sizes[smeared], floor):
             weights = 0.0
             for near, far, density in parts:
@@ -164,13 +169,10 @@ def _integrals(q, sigma, window, sizes, convention) -> tuple[np.ndarray, np.ndar
     return np.concatenate(nodes), np.concatenate(columns, axis=1)
 
 
-def _density(centre: np.ndarray, sigma: np.ndarray, convention: str) -> Callable:
-    from scipy.special import ive
-
+def _gaussian(centre: np.ndarray, sigma: np.ndarray) -> Callable:
     def density(x: np.ndarray, point: np.ndarray) -> np.ndarray:
         c, s = centre[point, None], sigma[point, None]
-        gauss = np.exp(-(((x - c) / s) ** 2) / 2) / s
-        return gauss if convention == "line" else gauss * ive(0, x * c / s**2) * (x / s)
+        return np.exp(-(((x - c) / s) ** 2) / 2) / s
 
     return density
 
