@@ -20,12 +20,13 @@ __all__ = ["main", "measured_curve", "one_pattern", "voxel_body"]
 # n - 1 of SiO2 (2.2 g/cm^3) at 13.5 nm: Henke, At. Data Nucl. Data Tables 54, 181 (1993).
 WAVELENGTH, SILICA = 13.5, -0.02197 + 0.01077j
 BOX, DETECTOR = 126.0, (np.arange(64) - 32) * (0.26 / 32)  # nm; 1/nm, to 34 degrees
+STARTS = 24  # of the fit, drawn at random
 PHOTONS = 1e7  # in the brightest pixel
 FACES = 24
 
 
-def main(output: Path | str, seed: int, console: Any) -> dict:
-    """Run the three parts and write their report; return the summary."""
+def main(output: Path | str, seed: int, console: Any) -> None:
+    """Run the three parts and write their report."""
     with Run(output, "demo", title="diffscatter demo", seed=seed) as run:
         columns = TextColumn("{task.description:34s}"), BarColumn(), TimeElapsedColumn()
         with Progress(*columns, console=console) as progress:
@@ -38,7 +39,6 @@ def main(output: Path | str, seed: int, console: Any) -> dict:
         for line in lines:
             console.print(line, highlight=False)
     console.print(f"report: {run.folder / 'report.html'}", highlight=False)
-    return run.finish()
 
 
 def measured_curve(run: Run, seed: int, advance) -> list[str]:
@@ -47,18 +47,25 @@ def measured_curve(run: Run, seed: int, advance) -> list[str]:
     result = pipelines.fit(
         curve,
         "sphere",
-        polydispersity={"radius": "gaussian:0.1"},
-        starts=32,
+        polydispersity={"radius": "gaussian"},
+        vary={"radius": (100.0, 400.0), "radius_width": (0.005, 0.3)},
+        starts=STARTS,
         key=jax.random.key(seed),
     )
     advance()
-    radius, width = (
-        (result.parameters[name], result.uncertainties[name]) for name in ("radius", "width")
-    )
+    found = {
+        name: (result.parameters[name], result.uncertainties[name])
+        for name in result.parameters
+    }
     line = (
-        f"latex, measured SANS: radius {radius[0]:.1f} +- {radius[1]:.1f} nm, polydispersity "
-        f"{width[0]:.3f} +- {width[1]:.3f}, reduced chi2 {result.reduced_chi2:.3f} "
-        f"({result.starts_agreed} of 32 starts agree)"
+        "latex, measured SANS: radius {:.1f} +- {:.1f} nm, polydispersity {:.3f} +- {:.3f}, "
+        "reduced chi2 {:.3f} ({} of {} starts agree)"
+    ).format(
+        *found["radius"],
+        *found["radius_width"],
+        result.reduced_chi2,
+        result.starts_agreed,
+        result.starts,
     )
     run.heading("A measured curve")
     run.text(line)
@@ -71,10 +78,10 @@ def measured_curve(run: Run, seed: int, advance) -> list[str]:
     )
     run.table(
         ("parameter", "value", "uncertainty"),
-        [(n, result.parameters[n], result.uncertainties[n]) for n in result.parameters],
+        [(name, *pair) for name, pair in found.items()],
     )
-    run.parameter("radius", *radius, unit="nm")
-    run.parameter("polydispersity", *width)
+    run.parameter("radius", *found["radius"], unit="nm")
+    run.parameter("polydispersity", *found["radius_width"])
     run.record(reduced_chi2=result.reduced_chi2, starts_agreed=result.starts_agreed)
     run.array("curve/q", curve.q, unit="1/nm")
     run.array("curve/intensity", curve.intensity, unit="1/cm")

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from diffscatter.core.checks import check_finite, concrete, dtype_of
+from diffscatter.core.checks import check_finite, concrete
 
 __all__ = ["ANY", "POSITIVE", "Model", "Parameter", "Particle"]
 
@@ -101,8 +101,9 @@ def check_model(model: Any, q: ArrayLike) -> None:
 
 
 def floating(q: ArrayLike) -> Array:
-    """Return q as an array of real floats."""
-    return jnp.asarray(q, dtype_of(q))
+    """Return q as an array of floats; Python numbers stay weakly typed."""
+    q = jnp.asarray(q)
+    return q if jnp.issubdtype(q.dtype, jnp.floating) else q.astype(float)
 
 
 def concrete_count(count: Array, limit: int, size: int, what: str) -> int:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from diffscatter.core.checks import check_finite, dtype_of
+from diffscatter.core.checks import check_finite
 from diffscatter.core.data import Curve
 from diffscatter.core.pytree import static, struct
 from diffscatter.fitting.linear import linear_parameters
@@ -78,7 +78,8 @@ def fit_curve(
     bounds (uniform on each parameter's axis, linear or logarithmic), each the best of
     ``draws``. Parameters in which the curve is linear, as a scale and a background, are found
     out and solved for before each start, so only the others need searching. Compiled once for
-    a model's structure, the number of points and of starts.
+    a model's structure, the number of points and of starts. Everything is computed in the
+    precision that JAX is set to (``jax.enable_x64``), whatever the data's.
 
     Args:
         model: any pytree, callable on q (1/nm), as ``analytic.Sample``. Its values are the
@@ -176,8 +177,8 @@ def _problem(
             f"{data.size} points cannot determine {len(parameters.names)} parameters; "
             "free fewer or give more points"
         )
-    dtype = dtype_of(curve.intensity)
-    cast = lambda array: jnp.asarray(array, dtype)
+    # In the precision that JAX is set to: the solver's own numbers are of no other.
+    cast = lambda array: jnp.asarray(array, float)
     return CurveProblem(
         model=model,
         parameters=jax.tree.map(cast, parameters),

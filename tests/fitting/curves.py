@@ -15,7 +15,7 @@ class Ball:
     radius: object
 
     def __call__(self, q):
-        return sphere_kernel(q * self.radius) ** 2
+        return sphere_kernel(jnp.asarray(q) * self.radius) ** 2
 
 
 @struct
@@ -25,7 +25,7 @@ class Guinier:
     size: object
 
     def __call__(self, q):
-        return jnp.exp(-((q * self.size) ** 2) / 3)
+        return jnp.exp(-((jnp.asarray(q) * self.size) ** 2) / 3)
 
 
 @struct

@@ -70,11 +70,17 @@ def test_edges_of_an_octahedron_scatter_as_they_should():
 
 
 def test_planes_that_enclose_nothing_are_refused():
-    slab = shapes.HalfSpaces(normals=[[0.0, 0, 1], [0.0, 0, -1]], offsets=[2.0, 2.0])
-    prism = shapes.HalfSpaces(
-        normals=[[1.0, 0, 0], [-1.0, 1, 0], [-1.0, -1, 0]], offsets=[2.0, 2.0, 2.0]
-    )
-    empty = shapes.HalfSpaces(normals=np.r_[TETRAHEDRON], offsets=np.full(4, -1.0))
-    for body in (slab, prism, empty):
+    up = [0.0, 0.0, 1.0]
+    cases = {
+        "slab": ([up, [0.0, 0, -1], up, [0.0, 0, -1]], [2.0, 2.0, 3.0, 3.0]),
+        "prism": ([[1.0, 0, 0], [-1.0, 0, 0], [0.0, 1, 0], [0.0, -1, 0]], [2.0] * 4),
+        "empty": (TETRAHEDRON, [-1.0] * 4),
+    }
+    for normals, offsets in cases.values():
+        body = shapes.HalfSpaces(normals=normals, offsets=offsets)
         with pytest.raises(ValueError, match="empty or unbounded"):
             shapes.rasterise(body, 16, 1.0)
+    # One plane makes a body only together with another.
+    cut = shapes.HalfSpaces(normals=[up], offsets=[1.0])
+    cap = shapes.rasterise(shapes.Sphere(radius=3.0) & cut, 18, 1.0)
+    np.testing.assert_allclose(cap.values.sum(), 36 * np.pi - np.pi * 4 * 7 / 3, rtol=1e-4)

@@ -101,7 +101,7 @@ def test_smoothed_ellipsoid_is_right_to_second_order():
         with jax.enable_x64(True):
             got = shapes.Ellipsoid(semi_axes=axes).smoothed(tuple(p.T), sigma).value
         exact = [closed_forms.smoothed_ellipsoid(point, axes, sigma) for point in p]
-        return np.abs(got - np.array(exact)).max()
+        return np.abs(np.asarray(got) - exact).max()
 
     coarse, fine = error(0.2), error(0.1)
     # Third order falls eightfold; the curvature per nm at this end is below 0.35.

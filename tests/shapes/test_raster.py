@@ -176,7 +176,7 @@ def check_slope(loss, *start, seed=0):
     np.testing.assert_allclose(sum(jax.tree.leaves(slope)), difference, rtol=1e-6, atol=atol)
 
 
-@pytest.mark.parametrize("name", ["cylinder", "ellipsoid", "planes", "combination"])
+@pytest.mark.parametrize("name", ["ellipsoid", "planes", "combination"])
 def test_gradients_in_every_parameter(name):
     weights = np.random.default_rng(0).normal(size=(14, 14, 14))
 
@@ -201,7 +201,7 @@ def test_gradients_to_second_order():
         check_grads(loss, (2.3, jnp.array([0.2, -0.3, 0.1])), order=2, modes=["rev"], rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["cylinder", "ellipsoid", "box"])
+@pytest.mark.parametrize("name", ["cylinder", "ellipsoid"])
 def test_second_gradients_of_the_field(name):
     at = tuple(np.random.default_rng(1).uniform(-3, 3, (3, 300)))
     weights = np.random.default_rng(2).normal(size=300)
