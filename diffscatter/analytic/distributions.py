@@ -9,6 +9,7 @@ it is that of the integral. Every formula is even in the width and holds at widt
 """
 
 import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,7 @@ from diffscatter.core.pytree import struct
 
 __all__ = [
     "BLOCK",
+    "Band",
     "DISTRIBUTIONS",
     "Distribution",
     "Gaussian",
@@ -38,10 +40,17 @@ _TAIL = 6.5  # the normal law holds 1e-10 of its mass beyond so many widths
 _MARGIN = 7.5  # a step 2 pi/(k + 7.5) sums a normal law times a wave of k rad to 1e-12
 
 
+class Band(NamedTuple):
+    """Smallest and largest phase, in rad per unit of x, with which F^2 turns."""
+
+    low: Array
+    high: Array
+
+
 class Distribution:
     """What :class:`~diffscatter.analytic.Polydisperse` asks of a distribution.
 
-    ``band`` is the largest phase, in rad per unit of x, with which the squared amplitude turns.
+    A :class:`Band` tells it how fast the squared amplitude turns.
 
     Attributes:
         points, extent: nodes and half range, in widths, of the grid that sasmodels would use.
@@ -52,11 +61,11 @@ class Distribution:
     extent = 3.0
     smallest = 0.0
 
-    def blocks(self, band: Array) -> Array:
+    def blocks(self, band: Band) -> Array:
         """Return how many blocks of nodes the integral needs, not yet rounded up."""
         raise NotImplementedError
 
-    def block(self, j: Array, blocks: Array, band: Array) -> tuple[Array, Array]:
+    def block(self, j: Array, blocks: Array, band: Band) -> tuple[Array, Array]:
         """Return ratios x and weights of block ``j``, up to a common factor; ``(BLOCK,)``."""
         raise NotImplementedError
 
@@ -68,19 +77,19 @@ class Distribution:
 class _Smooth(Distribution):
     """Equal steps in s."""
 
-    def range(self, band: Array) -> tuple[Array, Array, Array]:
+    def range(self, band: Band) -> tuple[Array, Array, Array]:
         """Return the ends of s and the rate k for which steps of 2 pi/k are short enough."""
         raise NotImplementedError
 
-    def node(self, s: Array, band: Array) -> tuple[Array, Array]:
+    def node(self, s: Array, band: Band) -> tuple[Array, Array]:
         """Return x(s) and p(x) dx/ds up to a constant."""
         raise NotImplementedError
 
-    def blocks(self, band: Array) -> Array:
+    def blocks(self, band: Band) -> Array:
         low, high, rate = self.range(band)
         return (high - low) * rate / (2 * jnp.pi * BLOCK)
 
-    def block(self, j: Array, blocks: Array, band: Array) -> tuple[Array, Array]:
+    def block(self, j: Array, blocks: Array, band: Band) -> tuple[Array, Array]:
         low, high, _ = jax.lax.stop_gradient(self.range(band))
         step = (high - low) / (blocks * BLOCK)
         return self.node(low + step * (j * BLOCK + jnp.arange(BLOCK) + 0.5), band)
@@ -98,15 +107,15 @@ class Gaussian(_Smooth):
 
     width: Array
 
-    def range(self, band: Array) -> tuple[Array, Array, Array]:
+    def range(self, band: Band) -> tuple[Array, Array, Array]:
         width, u = _magnitude(self.width), self._zero()
         # Beyond x = 0, at s = -u, the weight still falls as e^s from e^(-u^2/2).
         bent = u + 2 + jnp.maximum(_TAIL**2 - u * u, 0.0) / 2
         left = jnp.where(u < _TAIL + 1.5, bent, _TAIL)
         # F^2 grows as x^6, which moves the weight up.
-        return -left, _TAIL + jnp.minimum(6 * width, 2.5), band * width + _MARGIN
+        return -left, _TAIL + jnp.minimum(6 * width, 2.5), band.high * width + _MARGIN
 
-    def node(self, s: Array, band: Array) -> tuple[Array, Array]:
+    def node(self, s: Array, band: Band) -> tuple[Array, Array]:
         # t = s, bent smoothly so as to stay above -1/w, where x = 0.
         u = self._zero()
         t = s + jax.nn.softplus(-(s + u))
@@ -123,10 +132,10 @@ class Gaussian(_Smooth):
 class _Logarithmic(_Smooth):
     r"""Equal steps in v = ln(x)/w while x is small, in x itself where fringes need it.
 
-    .. math:: x = \ln(1 + e^{ws} (e^u - 1))/u,\qquad u = \mathrm{band}\; w / 30
+    .. math:: x = \ln(1 + e^{ws} (e^u - 1))/u,\qquad u = k w / 30
 
-    is 1 at s = 0, goes as :math:`e^{ws}` below 1/u and linearly above, where it turns by 30 rad
-    in a unit of s. At u = 0 it is :math:`e^{ws}`.
+    where F^2 turns by k rad to a unit of x, is 1 at s = 0; it goes as :math:`e^{ws}` below 1/u
+    and linearly above, by 30 rad to a unit of s. At u = 0 it is :math:`e^{ws}`.
     """
 
     _TURN = 30.0
@@ -139,25 +148,29 @@ class _Logarithmic(_Smooth):
         """Return the v below which nothing counts."""
         return jnp.asarray(-_TAIL)
 
+    def highest(self, width: Array, power: int) -> Array:
+        """Return the v above which nothing counts of what grows as x^power."""
+        return _TAIL + power * width
+
     def margin(self, width: Array) -> Array:
         """Return the part of the rate that the density itself takes."""
         return jnp.asarray(_MARGIN)
 
-    def range(self, band: Array) -> tuple[Array, Array, Array]:
+    def range(self, band: Band) -> tuple[Array, Array, Array]:
         u, bent = self._bend(band)
         width = _magnitude(self.width)
         safe = jnp.maximum(width, 1e-4)
         # F^2 grows as x^6 up to a few 1/band and as x^2 from there.
-        corner = jnp.log(10 / jnp.maximum(band, 1e-6)) / safe
-        highest = _TAIL + jnp.clip(corner - _TAIL, 2 * width, 6 * width)
+        corner = jnp.log(10 / jnp.maximum(band.low, 1e-6)) / safe
+        highest = jnp.clip(corner, self.highest(width, 2), self.highest(width, 6))
         s_of = lambda v: jnp.where(
             bent, (_log_expm1(u * jnp.exp(width * v)) - _log_expm1(u)) / safe, v
         )
         top = jnp.exp(width * highest)
-        turn = band * width * jnp.where(bent, -jnp.expm1(-u * top) / u, top)
+        turn = band.high * width * jnp.where(bent, -jnp.expm1(-u * top) / u, top)
         return s_of(self.lowest(width)), s_of(highest), turn + self.margin(width)
 
-    def node(self, s: Array, band: Array) -> tuple[Array, Array]:
+    def node(self, s: Array, band: Band) -> tuple[Array, Array]:
         u, bent = self._bend(band)
         width = _magnitude(self.width)
         divisor = jnp.where(bent, width, 1.0)
@@ -168,10 +181,10 @@ class _Logarithmic(_Smooth):
         slope = jnp.where(bent, jax.nn.sigmoid(z) / (u * linear), 1.0)
         return x, self.density_of_log(v) * slope
 
-    def _bend(self, band: Array) -> tuple[Array, Array]:
+    def _bend(self, band: Band) -> tuple[Array, Array]:
         """Return u, and whether there is need of it: not for narrow ones or little phase."""
         width = jax.lax.stop_gradient(_magnitude(self.width))
-        u = jax.lax.stop_gradient(band) * width / self._TURN
+        u = jax.lax.stop_gradient(band.high) * width / self._TURN
         bent = (width > 0.01) & (u > 0.01)
         return jnp.where(bent, u, 0.01), bent
 
@@ -223,6 +236,13 @@ class Schulz(_Logarithmic):
     def lowest(self, width: Array) -> Array:
         return -(_TAIL + 20 * width)  # e^(v/w) on this side
 
+    def highest(self, width: Array, power: int) -> Array:
+        # Root of z (e^x - 1 - x) - power x = T^2/2 for x = w v, approached from above.
+        x = width * (_TAIL + power * width)
+        for _ in range(4):
+            x = jnp.log1p(x + width**2 * (_TAIL**2 / 2 + power * x))
+        return jnp.where(width > 0.01, x / jnp.maximum(width, 0.01), _TAIL + power * width)
+
     def margin(self, width: Array) -> Array:
         return _MARGIN + 15 * width  # exp(-z e^(wv)) is smooth over pi/2w of the imaginary axis
 
@@ -237,13 +257,15 @@ class _Flat(Distribution):
     def half_width(self) -> Array:
         raise NotImplementedError
 
-    def blocks(self, band: Array) -> Array:
+    def blocks(self, band: Band) -> Array:
         low, high = self._ends()
-        return band * (high - low) / 2 / _PHASE
+        return band.high * (high - low) / 2 / _PHASE
 
-    def block(self, j: Array, blocks: Array, band: Array) -> tuple[Array, Array]:
+    def block(self, j: Array, blocks: Array, band: Band) -> tuple[Array, Array]:
         low, high = self._ends()
-        return low + (high - low) * (j + _X) / blocks, jnp.asarray(_W)
+        dtype = jnp.result_type(self.width, float)
+        x, w = jnp.asarray(_X, dtype), jnp.asarray(_W, dtype)
+        return low + (high - low) * (j + x) / blocks, w
 
     def density(self, t: Array) -> Array:
         return jnp.ones_like(t)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from diffscatter.analytic.distributions import BLOCK, Distribution
+from diffscatter.analytic.distributions import BLOCK, Band, Distribution
 from diffscatter.analytic.particle import Particle, concrete_count
 from diffscatter.analytic.quadrature import LIMIT, in_blocks, run_time_count, streamed_sum
 from diffscatter.core.pytree import replace, static, struct
@@ -96,11 +96,12 @@ class Polydisperse(Particle):
     def _centre(self) -> Array:
         return parameter_of(self.model, self.parameter)
 
-    def _band(self, q: Array) -> Array:
+    def _band(self, q: Array) -> Band:
         """F^2 turns by at most 2 q for each nm of a length."""
-        return jax.lax.stop_gradient(2 * jnp.max(jnp.abs(q)) * jnp.abs(self._centre))
+        turn = jax.lax.stop_gradient(2 * jnp.abs(q) * jnp.abs(self._centre))
+        return Band(jnp.min(turn), jnp.max(turn))
 
-    def _blocks(self, band: Array) -> Array | int:
+    def _blocks(self, band: Band) -> Array | int:
         if self.nodes is not None:
             return -(-self.nodes // BLOCK)
         return run_time_count(self.distribution.blocks(band))

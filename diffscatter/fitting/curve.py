@@ -16,16 +16,11 @@ from diffscatter.fitting.linear import linear_parameters
 from diffscatter.fitting.losses import Loss, assumed_sigma, loss_named
 from diffscatter.fitting.multistart import Runs, search
 from diffscatter.fitting.parameters import Parameters, free_parameters, parameter_values
-from diffscatter.fitting.posterior import bounds_hit, covariance_of, distance
+from diffscatter.fitting.posterior import agreeing, bounds_hit, covariance_of
 from diffscatter.fitting.problem import as_pytree
 from diffscatter.fitting.result import FitResult, value_with_error
 
 __all__ = ["CurveProblem", "fit_curve"]
-
-# Two ends are one optimum if a tenth of a standard deviation separates them, which costs a
-# hundredth of a unit of the loss.
-_SAME_PLACE = 0.1
-_SAME_LOSS = _SAME_PLACE**2
 
 
 @struct
@@ -200,6 +195,7 @@ def _result(
     jacobian = np.asarray(runs.jacobian, dtype=float)
     eps = float(np.finfo(runs.jacobian.dtype).eps)
     covariance, undetermined = covariance_of(jacobian, eps)
+    plain = np.sqrt(np.diag(covariance))
     if scale_errors:
         covariance = covariance * (chi2 / dof)
     sigma = np.sqrt(np.diag(covariance))
@@ -210,9 +206,7 @@ def _result(
     # In units of the fit's own scatter, so that a poor fit's starts can agree too; assumed
     # errors have no unit, but the solver does not resolve a thousandth of them.
     unit = max(chi2 / dof, 1.0 if known else 1e-6)
-    same = losses <= chi2 * (1 + np.sqrt(eps)) + _SAME_LOSS * unit
-    near = distance(values, values[best], jacobian) <= _SAME_PLACE * np.sqrt(unit)
-    agreed = int(np.sum(same & near))
+    agreed = int(agreeing(values, losses, plain, unit, eps).sum())
 
     reduced = chi2 / dof if known else None
     converged = bool(runs.converged[best])

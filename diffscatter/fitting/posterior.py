@@ -8,11 +8,14 @@ parameters' own units, whatever variables the solver moved.
 import numpy as np
 from scipy import stats
 
-__all__ = ["bounds_hit", "correlations", "covariance_of", "distance", "quantile"]
+__all__ = ["agreeing", "bounds_hit", "correlations", "covariance_of", "quantile"]
 
 # A direction counts as undetermined below this singular value of the Jacobian with columns of
 # unit length, per root of the machine precision: its variance would be rounding noise.
 _RANK = 10.0
+# Two ends are one optimum if a tenth of a standard deviation separates them, which costs a
+# hundredth of a unit of the loss.
+_SAME_PLACE, _SAME_LOSS = 0.1, 0.01
 # Part of a parameter that may lie along undetermined directions before it is one itself.
 _SHARE = 1e-3
 
@@ -97,10 +100,24 @@ def bounds_hit(
     return hit
 
 
-def distance(values: np.ndarray, best: np.ndarray, jacobian: np.ndarray) -> np.ndarray:
-    r"""Return :math:`|J(\theta - \theta_0)|`, standard deviations; ``(..., n)`` to ``(...)``.
+def agreeing(
+    values: np.ndarray, losses: np.ndarray, sigma: np.ndarray, unit: float, eps: float
+) -> np.ndarray:
+    """Return which of several ends are the same optimum as the best of them.
 
-    Along a direction that the data do not determine, any two ends agree.
+    The same loss, and the same value of every parameter that the data determine: along what
+    they do not, any two ends agree.
+
+    Args:
+        values, losses: where each start ended, ``(starts, n)`` and ``(starts,)``.
+        sigma: errors of the parameters for residuals of unit variance, ``(n,)``.
+        unit: variance of the residuals, to be expected or found.
+        eps: machine precision of the losses.
     """
-    moved = (np.asarray(values) - best) @ np.asarray(jacobian, dtype=float).T
-    return np.linalg.norm(moved, axis=-1)
+    best = int(np.argmin(losses))
+    known = np.isfinite(sigma)
+    moved = np.abs(values - values[best])[:, known] / np.maximum(
+        sigma[known], np.finfo(float).tiny
+    )
+    near = (moved <= _SAME_PLACE * np.sqrt(unit)).all(axis=1)
+    return near & (losses <= losses[best] * (1 + np.sqrt(eps)) + _SAME_LOSS * unit)

@@ -33,9 +33,9 @@ class Face(NamedTuple):
     """One smooth surface seen from points around it.
 
     Attributes:
-        distance: signed distance, negative inside, nm. Right to second order near the surface.
+        distance: signed distance, negative inside, nm. Right to third order near the surface.
         normal: outward unit vector, by components.
-        curvature: divergence of the normal half-way to the surface, 1/nm.
+        curvature: divergence of the normal of the distance, half-way to the surface, 1/nm.
     """
 
     distance: Array
@@ -146,11 +146,17 @@ class Sphere(Solid):
 class Ellipsoid(Solid):
     r"""An ellipsoid.
 
-    With :math:`g^2 = \sum x_i^2/a_i^2` and :math:`\mathbf u = (x_i/a_i^2)`, the distance is
-    :math:`t + \kappa t^2/2`, where :math:`t = (g - 1)\,g/|\mathbf u|` is first order and
-    :math:`\kappa = (m - |\mathbf u|^2/g^2)/|\mathbf u|`, :math:`m = \sum u_i^2/a_i^2 /
-    |\mathbf u|^2`, the change of :math:`|\nabla g|` along the normal; the curvature is
-    :math:`(\sum a_i^{-2} - m)/|\mathbf u|`.
+    With :math:`g^2 = \sum x_i^2/a_i^2` and :math:`\mathbf u = (x_i/a_i^2)`, a first-order
+    distance is :math:`t = (g - 1)\,g/|\mathbf u|` along :math:`\hat n = \mathbf u/|\mathbf u|`.
+    Going back by it leads close to the foot of the point on the surface. With what remains
+    there (primed), and the turn of the normal in between,
+
+    .. math:: d = t\,(\hat n\cdot\hat n') + t'
+
+    is the distance to third order, which the occupancy needs to be right to second. The foot
+    has the principal curvatures of :math:`PAP/|\mathbf u'|`, where :math:`A = \mathrm{diag}
+    (a_i^{-2})` and P projects along :math:`\hat n'`; they add to C, their squares to S, and
+    half-way to the surface the curvature is :math:`C - S d/2`.
 
     Attributes:
         semi_axes: along the body's own x, y, z, nm. Shape ``(3,)``.
@@ -163,25 +169,32 @@ class Ellipsoid(Solid):
     rotation: Array | None = None
 
     def faces(self, at: Vector) -> list[Face]:
-        at = _off_centre(at)
         inverse = tuple(1 / a**2 for a in jnp.asarray(self.semi_axes))
+
+        def first_order(at, u):
+            length, g = _length(u), jnp.sqrt(dot(at, u))
+            return length, (g - 1) * g / length
+
+        at = _off_centre(at)
         u = _scale(at, inverse)
-        u2, g2 = dot(u, u), dot(at, u)
-        length, g = jnp.sqrt(u2), jnp.sqrt(g2)
-        t = (g - 1) * g / length
-        bend = (dot(_scale(u, inverse), u) / u2 - u2 / g2) / length
-        # Far inside the expansion means nothing; there the clip keeps the distance negative.
-        distance = t * (1 + jnp.clip(bend * t, -0.5, 0.5) / 2)
-        normal = tuple(x / length for x in u)
-        # The curvature at the middle of the way to the surface, where u is v.
-        back = distance / (2 * length)
-        v = tuple(x * (1 - back * i) for x, i in zip(u, inverse, strict=True))
-        v2 = dot(v, v)
-        curvature = (sum(inverse) - dot(_scale(v, inverse), v) / v2) / jnp.sqrt(v2)
+        length, t = first_order(at, u)
+        back = tuple(1 - t / length * i for i in inverse)
+        foot = _scale(u, back)
+        length_foot, rest = first_order(_scale(at, back), foot)
+        # Far away the normal may turn right round; the clip keeps the sign of the distance.
+        turn = jnp.maximum(dot(u, foot) / (length * length_foot), 0.5)
+        distance = t * turn + rest
+
+        normal = tuple(x / length_foot for x in foot)
+        bent = _scale(normal, inverse)
+        along = dot(bent, normal)
+        total = sum(inverse) - along
+        squares = sum(i * i for i in inverse) - 2 * dot(bent, bent) + along**2
+        curvature = (total - squares * distance / (2 * length_foot)) / length_foot
         return [Face(distance, normal, curvature)]
 
     def margin(self, at: Vector) -> Array:
-        # The distance of faces() is an expansion; (g - 1) min a_i never exceeds the true one.
+        # The distance of faces() is an expansion. This one never exceeds the true distance.
         semi_axes = jnp.asarray(self.semi_axes)
         scaled = _scale(_off_centre(self.local(at)), 1 / semi_axes)
         return (_length(scaled) - 1) * semi_axes.min()

@@ -87,7 +87,7 @@ def test_derivatives(name):
         np.testing.assert_allclose(backward[key], forward[key], rtol=1e-9, atol=1e-14 * scale)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", ["core_shell_sphere", "prolate", "rod"])
 def test_curvature_at_rest(name):
     """Second derivatives are finite and symmetric where every kernel is at its removable 0."""
     model, p = CASES[name]
@@ -121,7 +121,7 @@ def test_dtype_follows_q_in_double_precision_too():
 @pytest.mark.parametrize("name", ["sphere", "prolate", "rod"])
 def test_batches_equal_single_calls(name):
     model, p = CASES[name]
-    q = jnp.linspace(0.01, 2, 90)
+    q = np.linspace(0.01, 2, 90)
     with jax.enable_x64(True):
         key = next(iter(p))
         values = p[key] * jnp.array([0.3, 1.0, 4.0])

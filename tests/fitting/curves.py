@@ -15,7 +15,7 @@ class Ball:
     radius: object
 
     def __call__(self, q):
-        return sphere_kernel(jnp.asarray(q) * self.radius) ** 2
+        return sphere_kernel(q * self.radius) ** 2
 
 
 @struct
@@ -25,7 +25,7 @@ class Guinier:
     size: object
 
     def __call__(self, q):
-        return jnp.exp(-((jnp.asarray(q) * self.size) ** 2) / 3)
+        return jnp.exp(-((q * self.size) ** 2) / 3)
 
 
 @struct
@@ -53,7 +53,7 @@ Q = np.geomspace(0.05, 2.0, 80)
 
 def noisy(model, seed, error=0.03, q=Q):
     """A curve with Gaussian errors of ``error`` times the true intensity."""
-    true = np.asarray(model(q), dtype=float)
+    true = np.asarray(model(jnp.array(q, float)), dtype=float)
     sigma = error * true
     noise = np.random.default_rng(seed).normal(size=q.size)
     return Curve(q=q, intensity=true + sigma * noise, sigma=sigma)

@@ -30,7 +30,6 @@ def by_scipy(curve, shape, start):
         start,
         np.asarray(curve.sigma),
         absolute_sigma=True,
-        x_scale=np.abs(start),
         xtol=1e-14,
         ftol=1e-14,
         gtol=1e-14,
@@ -47,6 +46,7 @@ def test_value_and_covariance_are_scipys(seed):
     with jax.enable_x64(True):
         curve = noisy(ball(), seed)
         result = fit_curve(ball(7.0, 10.0, 0.5), curve, free=FREE, starts=8)
+        at_data = np.asarray(result.model(curve.q))
     values, covariance = by_scipy(curve, numpy_ball, [5.0, 100.0, 1.0])
     sigma = np.sqrt(np.diag(covariance))
     got = np.array(list(result.parameters.values()))
@@ -59,9 +59,12 @@ def test_value_and_covariance_are_scipys(seed):
     assert result.fixed == {} and result.dof == Q.size - 3
     np.testing.assert_allclose(result.chi2, np.sum(result.residuals**2), rtol=1e-12)
     np.testing.assert_allclose(
-        result.residuals, (result.fitted - curve.intensity) / curve.sigma, rtol=1e-12
+        result.residuals * np.asarray(curve.sigma),
+        result.fitted - np.asarray(curve.intensity),
+        rtol=1e-9,
+        atol=1e-12,
     )
-    np.testing.assert_allclose(result.model(Q), result.fitted, rtol=1e-12)
+    np.testing.assert_allclose(at_data, result.fitted, rtol=1e-12)
 
 
 def test_two_hundred_fits_cover_the_truth_as_often_as_they_say():
@@ -86,20 +89,24 @@ def test_two_hundred_fits_cover_the_truth_as_often_as_they_say():
 
 
 def test_many_starts_come_to_one_answer_whatever_the_key():
-    """A ball's chi-square has a minimum for each fringe; one start stays in the nearest."""
-    curve = noisy(ball(), 0)
-    far = ball(25.0, 10.0, 0.5)
+    """Above q R = 6 chi-square has a minimum a fringe; one start stays in the nearest."""
+    q = np.linspace(0.3, 1.5, 120)
+    free = {**FREE, "radius": (2, 50)}
+    far = ball(25.0, 1e3, 0.5)
     with jax.enable_x64(True):
-        alone = fit_curve(far, curve, free=FREE, starts=0)
+        curve = noisy(ball(20.0, 1e4, 0.1), 0, q=q)
+        alone = fit_curve(far, curve, free=free, starts=0)
         results = [
-            fit_curve(far, curve, free=FREE, starts=16, key=jax.random.key(k)) for k in range(3)
+            fit_curve(far, curve, free=free, starts=16, key=jax.random.key(k)) for k in range(3)
         ]
-        again = fit_curve(far, curve, free=FREE, starts=16, key=jax.random.key(0))
-    assert alone.reduced_chi2 > 10 and "does not describe" in str(alone)
+        again = fit_curve(far, curve, free=free, starts=16, key=jax.random.key(0))
+    assert alone.reduced_chi2 > 100 and "does not describe the data" in alone.status
     for result in results:
-        assert abs(result.parameters["radius"] - 5) < 4 * result.uncertainties["radius"]
-        assert result.starts == 17 and result.starts_agreed >= 12
+        assert abs(result.parameters["radius"] - 20) < 4 * result.uncertainties["radius"]
+        # the fringe is a twelfth of the range: chance alone would give one or two
+        assert result.starts == 17 and result.starts_agreed >= 8
         assert result.start_parameters.shape == (17, 3)
+        np.testing.assert_allclose(result.start_losses[0], alone.chi2, rtol=1e-6)
     assert again.parameters == results[0].parameters
 
 
@@ -145,8 +152,8 @@ def test_without_errors_the_scatter_sets_the_scale():
     curve = noisy(guinier(), 5, error=0.02)
     bare = Curve(q=curve.q, intensity=curve.intensity)
     with jax.enable_x64(True):
-        result = fit_curve(guinier(), bare, free=SMOOTH, starts=4)
-        weighted = fit_curve(guinier(), curve, free=SMOOTH, starts=4)
+        result = fit_curve(guinier(), bare, free=SMOOTH, starts=0)
+        weighted = fit_curve(guinier(), curve, free=SMOOTH, starts=0)
     assert result.reduced_chi2 is None and result.errors_scaled
     assert any("no errors in the data" in text for text in result.warnings)
     assert "no reduced chi2" in str(result)
@@ -185,15 +192,16 @@ class Blur:
 
 def test_smearing_as_a_pytree_and_as_a_closure():
     grid, matrix = blurred()
-    true = matrix @ np.asarray(ball()(grid), dtype=float)
+    true = matrix @ numpy_ball(grid, 5.0) * 100 + 1
     curve = Curve(q=Q, intensity=true, sigma=0.01 * true, resolution=0.1 * Q + 0.02)
     with jax.enable_x64(True):
-        tree = fit_curve(ball(6.0), curve, free=FREE, smear=Blur(grid=grid, matrix=matrix))
+        blur = Blur(grid=grid, matrix=matrix)
+        tree = fit_curve(ball(6.0), curve, free=FREE, smear=blur, starts=8)
         closure = fit_curve(
-            ball(6.0), curve, free=FREE, smear=lambda model: matrix @ model(jnp.asarray(grid))
+            ball(6.0), curve, free=FREE, smear=lambda model: blur(model), starts=8
         )
         with pytest.warns(UserWarning, match="resolution that is not applied"):
-            without = fit_curve(ball(6.0), curve, free=FREE)
+            without = fit_curve(ball(6.0), curve, free=FREE, starts=8)
     assert abs(tree.parameters["radius"] - 5) < 1e-4 and tree.reduced_chi2 < 1e-5
     assert abs(closure.parameters["radius"] - 5) < 1e-4
     assert without.reduced_chi2 > 10
@@ -225,22 +233,17 @@ def test_one_trace_for_each_shape():
 
 
 def test_the_solver_gives_the_same_under_vmap_and_map():
-    data = jnp.stack([jnp.asarray(noisy(guinier(), k).intensity) for k in range(3)])
-    model = lambda z: jnp.exp(z[0]) * jnp.exp(-((Q * jnp.exp(z[1])) ** 2) / 3) + z[2]
-    solve = lambda y: minimise(
-        lambda z: (model(z) - y) / (0.03 * y), jnp.array([4.0, 1.5, 0.8]), max_steps=50
-    )[0]
     with jax.enable_x64(True):
-        data = data.astype(float)
-        solve_x64 = chex.assert_max_traces(
-            lambda y: minimise(
-                lambda z: (model(z) - y) / (0.03 * y),
-                jnp.array([4.0, 1.5, 0.8], float),
-                max_steps=50,
-            )[0],
-            n=1,
-        )
-        together = jax.jit(jax.vmap(solve_x64))(data)
+        q = jnp.array(Q)
+        data = jnp.stack([noisy(guinier(), k).intensity for k in range(3)])
+        model = lambda z: jnp.exp(z[0] - (q * jnp.exp(z[1])) ** 2 / 3) + z[2]
+        start = jnp.array([4.0, 1.5, 0.8])
+        solve = lambda y: minimise(lambda z: (model(z) - y) / (0.03 * y), start, max_steps=50)[
+            0
+        ]
+        together = jax.jit(jax.vmap(chex.assert_max_traces(solve, n=1)))
+        together(data)
+        together = together(data)
         one_by_one = jax.lax.map(solve, data)
         # both stop within 1e-4 of a standard deviation, here 1e-2 or less
         np.testing.assert_allclose(together, one_by_one, atol=1e-6)
@@ -297,7 +300,7 @@ def test_what_the_data_do_not_determine_is_said():
 def test_a_fit_that_ends_at_a_bound_says_so():
     free = {"size": (0.5, 4.5), "scale": (1e-3, 1e6), "background": (0, 10)}
     with jax.enable_x64(True):
-        result = fit_curve(guinier(4.0), noisy(guinier(), 1), free=free, starts=4)
+        result = fit_curve(guinier(4.0), noisy(guinier(), 1), free=free, starts=0)
     assert result.at_bound == {"size": "upper"}
     assert "size ended at its upper bound, 4.5" in result.warnings
     assert "at its upper bound" in str(result)
@@ -318,7 +321,7 @@ def test_a_start_that_is_no_number_is_passed_over():
         assert abs(result.parameters["radius"] - 5) < 4 * result.uncertainties["radius"]
         assert np.isinf(result.start_losses[0])
         with pytest.raises(ValueError, match="no finite intensity"):
-            fit_curve(model, curve, free={**FREE, "radius": (8.5, 50)}, starts=2)
+            fit_curve(model, curve, free={**FREE, "radius": (8.5, 50)}, starts=8)
 
 
 def test_the_report_names_errors_correlations_and_agreement():
@@ -372,7 +375,7 @@ def test_a_model_of_the_wrong_shape_is_refused():
 
 
 def test_no_warning_without_a_cause():
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), jax.enable_x64(True):
         warnings.simplefilter("error")
-        result = fit_curve(guinier(), noisy(guinier(), 0), free=SMOOTH, starts=2)
+        result = fit_curve(guinier(), noisy(guinier(), 0), free=SMOOTH, starts=0)
     assert result.warnings == ()

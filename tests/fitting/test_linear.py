@@ -34,7 +34,8 @@ class Top:
 
 def found(model, bounds):
     plan = free_parameters(model, bounds)
-    linear = linear_parameters(lambda values: plan.insert(model, values)(Q), plan)
+    q = jnp.array(Q, float)
+    linear = linear_parameters(lambda values: plan.insert(model, values)(q), plan)
     return [plan.names[i] for i in linear]
 
 
@@ -57,7 +58,8 @@ def test_of_a_product_the_factor_at_the_top_is_taken():
 def solved(values, bounds, data, weights, linear=(1, 2)):
     model = ball(*values)
     plan = free_parameters(model, bounds)
-    predict = lambda values: plan.insert(model, values)(Q)
+    q = jnp.array(Q, float)
+    predict = lambda values: plan.insert(model, values)(q)
     return np.asarray(
         best_linear(predict, plan, linear, jnp.asarray(values), data, jnp.asarray(weights))
     )
@@ -66,7 +68,7 @@ def solved(values, bounds, data, weights, linear=(1, 2)):
 def test_best_values_are_the_bounded_optimum():
     with jax.enable_x64(True):
         rng = np.random.default_rng(0)
-        shape = np.asarray(ball(4.0, 1.0, 0.0)(Q))
+        shape = np.asarray(ball(4.0, 1.0, 0.0)(jnp.array(Q, float)))
         matrix = np.stack([shape, np.ones_like(Q)], 1)
         for low in (-5.0, 0.0):
             # with the true background at -1, a bound of 0 is met
@@ -94,7 +96,8 @@ def test_nothing_linear_changes_nothing():
 def test_the_model_is_evaluated_once_for_all_linear_parameters():
     """Only what depends on them is batched: the form factor appears once, for one radius."""
     plan = free_parameters(ball(), {"radius": (1, 9), "scale": (1, 1e3), "background": (0, 9)})
-    predict = lambda values: plan.insert(ball(), values)(Q)
+    q = jnp.array(Q, float)
+    predict = lambda values: plan.insert(ball(), values)(q)
     run = lambda v: best_linear(predict, plan, (1, 2), v, jnp.ones(Q.size), jnp.ones(Q.size))
     jaxpr = str(jax.make_jaxpr(run)(jnp.array([5.0, 1.0, 1.0])))
     sines = [line for line in jaxpr.splitlines() if "= sin " in line]

@@ -5,10 +5,10 @@ import pytest
 from scipy import stats
 
 from diffscatter.fitting.posterior import (
+    agreeing,
     bounds_hit,
     correlations,
     covariance_of,
-    distance,
     quantile,
 )
 
@@ -65,7 +65,16 @@ def test_bounds_hit_needs_nearness_in_range_and_in_error():
     assert hit == ["lower", "", "upper", ""]
 
 
-def test_distance_counts_standard_deviations():
-    jacobian = np.diag([1 / 0.5, 1 / 2.0, 0.0])
-    ends = np.array([[1.0, 2.0, 0.0], [1.5, 2.0, 9.0], [1.0, 6.0, -9.0]])
-    np.testing.assert_allclose(distance(ends, ends[0], jacobian), [0, 1, 2])
+def test_ends_agree_in_loss_and_in_what_is_determined():
+    sigma = np.array([0.5, 2.0, np.inf])
+    values = np.array(
+        [[1.0, 2.0, 0.0], [1.04, 2.1, 9.0], [1.06, 2.0, 0.0], [1.0, 2.0, 0.0], [1.0, 2.5, 0.0]]
+    )
+    losses = np.array([50.0, 50.005, 50.005, 50.02, 50.0])
+    got = agreeing(values, losses, sigma, 1.0, EPS)
+    # the third moved .12 sigma, the fourth costs more, the fifth moved a quarter of a sigma
+    np.testing.assert_array_equal(got, [True, True, False, False, False])
+    # residuals nine times as large: three times the distance, nine times the loss
+    assert agreeing(values, losses, sigma, 9.0, EPS).all()
+    losses[3] = np.inf
+    assert not agreeing(values, losses, sigma, 9.0, EPS)[3]

@@ -1,0 +1,36 @@
+"""Every example runs, with few steps, says what it found and writes its picture."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parent.parent / "examples"
+FEW = {
+    "differentiate_pattern": ["--voxels", "32"],
+    "fit_curve": ["--starts", "2"],
+    "fit_voxels": ["--steps", "100"],
+}
+
+
+def test_every_example_is_run():
+    assert {path.stem for path in FOLDER.glob("*.py")} == set(FEW)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(FEW))
+def test_example(name, tmp_path):
+    picture = tmp_path / "picture.png"
+    run = subprocess.run(
+        [sys.executable, FOLDER / f"{name}.py", *FEW[name], "--output", picture],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONWARNINGS": "error"},
+        timeout=300,
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert f"wrote {picture}" in run.stdout
+    assert picture.read_bytes().startswith(b"\x89PNG")
