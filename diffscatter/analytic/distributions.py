@@ -298,6 +298,9 @@ class Rectangle(_Flat):
     def half_width(self) -> Array:
         return 3**0.5 * _magnitude(self.width)
 
+    def density(self, t: Array) -> Array:
+        return jnp.where(jnp.abs(t) <= 3**0.5, 1.0, 0.0).astype(t.dtype)
+
 
 DISTRIBUTIONS = {
     "gaussian": Gaussian,

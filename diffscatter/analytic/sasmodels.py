@@ -129,8 +129,8 @@ def _distributed(model: Any, key: str, parameters: Mapping[str, Any]) -> Any:
         parameter=key,
         grid="sasmodels",
         nodes=None if points is None else int(points),
-        # sasmodels gives its "uniform" no range but its width
-        extent=None if extent is None or kind == "uniform" else float(extent),
+        # Its range is 3 widths unless given, and "uniform" has none but its width.
+        extent=None if kind == "uniform" else float(3.0 if extent is None else extent),
     )
 
 

@@ -70,4 +70,32 @@ def struct(cls: type[T]) -> type[T]:
 
     cls.__post_init__ = __post_init__
     cls = dataclasses.dataclass(frozen=True, kw_only=True, eq=False)(cls)
-    return jax.tree_util.register_dataclass(cls)
+    _register(cls)
+    return cls
+
+
+def _register(cls: type) -> None:
+    """Make a dataclass a node of JAX trees.
+
+    Not with ``register_dataclass``: structures of its nodes compare equal whatever their class
+    (jax 0.10), so two classes with the same number of fields may be taken for one another in a
+    compilation cache.
+    """
+    fixed, free = [], []
+    for field in dataclasses.fields(cls):
+        (fixed if field.metadata.get("static", False) else free).append(field.name)
+    keys = [jax.tree_util.GetAttrKey(name) for name in free]
+
+    def flatten(node):
+        leaves = tuple(getattr(node, name) for name in free)
+        return leaves, tuple(getattr(node, name) for name in fixed)
+
+    def flatten_with_keys(node):
+        leaves, structure = flatten(node)
+        return tuple(zip(keys, leaves, strict=True)), structure
+
+    def unflatten(structure, leaves):
+        values = (*zip(free, leaves, strict=True), *zip(fixed, structure, strict=True))
+        return cls(**dict(values))
+
+    jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)

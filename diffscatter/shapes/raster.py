@@ -71,7 +71,7 @@ def rasterise(
 
     Accuracy of the intensity for q < pi/(2 pitch), away from minima, bodies 12 to 36 pitches
     wide in float64 (median / max over random positions and orientations): spheres, core-shell
-    spheres, ellipsoids of aspect 2, cylinders and boxes 5e-6 / 4e-5, when aligned with the
+    spheres, ellipsoids of aspect 2, cylinders and boxes 3e-6 / 4e-5, when aligned with the
     lattice 6e-5 / 5e-4. A regular octahedron, oversampling 2, 3 and 4: 6e-5 / 9e-4,
     1.2e-5 / 2.4e-4, 5e-6 / 1e-4; a tetrahedron: 2e-5 / 2.4e-4, 4e-6 / 5e-5, 1.3e-6 / 1.6e-5.
 

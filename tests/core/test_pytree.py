@@ -69,6 +69,22 @@ def test_traces_once_a_structure():
         call(Ball(radius=1.0, mode="other"))
 
 
+def test_classes_with_the_same_fields_are_different_structures():
+    """Otherwise a compiled function of one may be served to the other."""
+
+    @struct
+    class Disc:
+        radius: jax.Array
+        centre: jax.Array = (0.0, 0.0, 0.0)
+        mode: str = static(default="hard")
+
+    ball, disc = (jax.tree.structure(cls(radius=1.0)) for cls in (Ball, Disc))
+    assert ball != disc and ball == jax.tree.structure(Ball(radius=2.0))
+    nested = [jax.tree.structure(Pair(first=cls(radius=1.0))) for cls in (Ball, Disc)]
+    assert nested[0] != nested[1]
+    assert ball != jax.tree.structure(Ball(radius=1.0, mode="soft"))
+
+
 def test_structs_pass_through_tree_maps_and_check_their_own_fields():
     doubled = jax.tree.map(lambda x: 2 * x, Pair(first=Ball(radius=1.0)))
     assert doubled.first.radius == 2

@@ -54,11 +54,11 @@ def test_regularizers_help_where_data_are_few():
     forward, data = problem(120, noise=0.02)
     options = dict(sigma=np.float32(0.02), steps=400)
     plain = fit_voxels(forward, data, SHAPE, **options)
-    smooth = fit_voxels(forward, data, SHAPE, tv=50.0, binary=10.0, **options)
+    smooth = fit_voxels(forward, data, SHAPE, tv=20.0, binary=5.0, **options)
     error = lambda fit: np.abs(np.asarray(fit.density) - body()).mean()
     # both describe the data; the flat, binary one is the body
     assert plain.misfit < 2 and smooth.misfit < 2
-    assert error(smooth) < 0.3 * error(plain)
+    assert error(smooth) < 0.6 * error(plain)
 
 
 def test_starts_from_a_given_density_and_another_optimiser():

@@ -1,0 +1,127 @@
+"""Parity with sasmodels: stored curves, the installed program, and its units and keys."""
+
+import warnings
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from numerics import central_difference
+
+from diffscatter.analytic import from_sasmodels
+
+REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "sasmodels_curves.h5"
+# What the file itself is worth: 1e-11 for closed forms, 8e-5 for cylinders (its quadrature).
+KINDS = {
+    "sphere": 1e-10,
+    "sphere_pd": 1e-10,
+    "core_shell_sphere": 1e-10,
+    "core_shell_sphere_pd": 1e-10,
+    "ellipsoid": 1e-8,
+    "ellipsoid_pd": 1e-8,
+    "cylinder": 1e-4,
+    "cylinder_pd": 1e-4,
+}
+Q = np.geomspace(1e-3, 0.4, 40)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_stored_curves(kind):
+    if not REFERENCE.exists():
+        pytest.skip("the stored curves of sasmodels are not here")
+    import h5py
+
+    with h5py.File(REFERENCE) as file, jax.enable_x64(True):
+        q = file["q"][:]
+        assert len(file[kind]) >= 3
+        for entry in file[kind].values():
+            keys = {k: v for k, v in entry.attrs.items() if not k.startswith("_")}
+            got = from_sasmodels(keys.pop("model"), keys)(q)
+            np.testing.assert_allclose(got, entry["I"][:], rtol=KINDS[kind])
+
+
+def peer(name, **parameters):
+    """Return what the installed sasmodels computes at Q, or skip."""
+    core = pytest.importorskip("sasmodels.core")
+    direct = pytest.importorskip("sasmodels.direct_model")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            kernel = core.load_model(name, dtype="double", platform="dll").make_kernel([Q])
+    except (RuntimeError, OSError) as problem:
+        pytest.skip(f"sasmodels cannot compile its kernels here: {problem}")
+    return direct.call_kernel(kernel, parameters, cutoff=0.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "rtol"),
+    [
+        ("sphere", {}, 1e-10),
+        ("core_shell_sphere", {"radius": 33, "thickness": 8, "sld_shell": -1.5}, 1e-10),
+        ("ellipsoid", {"radius_polar": 90, "radius_equatorial": 25, "theta": 10}, 1e-6),
+        ("cylinder", {"radius": 25, "length": 300, "scale": 0.2, "background": 0}, 1e-4),
+        (
+            "sphere",
+            {"radius_pd": 0.4, "radius_pd_type": "schulz", "radius_pd_n": 300},
+            1e-10,
+        ),
+    ],
+)
+def test_installed_program(name, parameters, rtol):
+    expected = peer(name, **parameters)
+    with jax.enable_x64(True):
+        np.testing.assert_allclose(from_sasmodels(name, parameters)(Q), expected, rtol=rtol)
+
+
+def test_converged_integral_is_where_its_grid_goes():
+    width = {"radius": 80, "radius_pd": 0.15}
+    fine = peer("sphere", **width, radius_pd_n=2001, radius_pd_nsigma=6.5)
+    coarse = peer("sphere", **width, radius_pd_n=35)
+    with jax.enable_x64(True):
+        got = np.asarray(from_sasmodels("sphere", width)(Q))
+        # One point, its default, means one size there; here it means what the width says.
+        one = np.asarray(from_sasmodels("sphere", width | {"radius_pd_n": 1})(Q))
+    np.testing.assert_allclose(got, fine, rtol=1e-8)
+    np.testing.assert_array_equal(one, got)
+    assert np.abs(coarse / fine - 1).max() > 1e-3
+
+
+def test_defaults_of_the_grid_when_only_its_extent_is_given():
+    keys = {"radius": 60, "radius_pd": 0.1}
+    with jax.enable_x64(True):
+        got = from_sasmodels("sphere", keys | {"radius_pd_nsigma": 2.0})(Q)
+        expected = from_sasmodels(
+            "sphere", keys | {"radius_pd_n": 35, "radius_pd_nsigma": 2.0}
+        )(Q)
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_derivatives_in_its_units():
+    def curve(radius, width):
+        keys = {"radius": radius, "radius_pd": width, "radius_pd_type": "lognormal"}
+        return from_sasmodels("sphere", keys | {"radius_pd_n": 40})(Q)
+
+    with jax.enable_x64(True):
+        by_radius, by_width = jax.jacfwd(curve, (0, 1))(60.0, 0.1)
+        for exact, other in (
+            (by_radius, central_difference(lambda r: curve(r, 0.1), 60.0, 0.01)),
+            (by_width, central_difference(lambda w: curve(60.0, w), 0.1, 2e-5)),
+        ):
+            np.testing.assert_allclose(exact, other, rtol=1e-6, atol=1e-9 * np.abs(other).max())
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "message"),
+    [
+        ("spheres", {}, "no model is called 'spheres'; there are sphere"),
+        ("sphere", {"length": 3}, "sphere has no parameter 'length'; it has sld, sld_solvent"),
+        ("sphere", {"sld_pd": 0.1}, "sphere has no parameter 'sld_pd'"),
+        ("sphere", {"radius": -3}, "sphere: radius must be at least 0, got -3"),
+        ("sphere", {"radius_pd": -0.1}, "sphere: radius_pd must be at least 0, got -0.1"),
+        ("sphere", {"sld": np.nan}, "sld must be finite, got nan"),
+        ("sphere", {"radius_pd": 0.1, "radius_pd_type": "normal"}, "must be one of gaussian"),
+    ],
+)
+def test_refuses_by_name(name, keys, message):
+    with pytest.raises(ValueError, match=message):
+        from_sasmodels(name, keys)
