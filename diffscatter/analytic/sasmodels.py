@@ -79,9 +79,9 @@ def from_sasmodels(name: str, parameters: Mapping[str, Any]) -> SasmodelsCurve:
     """Return the curve of a sasmodels model, a function of q in 1/A giving I in 1/cm.
 
     Distributions are by number. A width ``*_pd`` above 0 is always integrated. If ``*_pd_n``
-    (above 1) or ``*_pd_nsigma`` is given, the sum is the one sasmodels makes, truncation
-    included and without its weight cutoff (``cutoff=0`` there); otherwise it is the converged
-    integral, which is what a default ``*_pd_n`` of 1 hides.
+    (above 1) or ``*_pd_nsigma`` is given, the sum is the one sasmodels makes, cut at 3 widths
+    where it is not told otherwise, without its weight cutoff (``cutoff=0`` there); if not, it
+    is the converged integral, where sasmodels would silently take a single size.
 
     Args:
         name: of the model, as ``"core_shell_sphere"``.
