@@ -21,7 +21,6 @@ from jax.typing import ArrayLike
 __all__ = ["LIMIT", "in_blocks", "run_time_count", "streamed_sum"]
 
 LIMIT = 1024  # blocks of a sum, at most
-_Q_BLOCK, _Q_BLOCKS = 64, 16
 
 
 @custom_vmap
@@ -81,14 +80,15 @@ def _scan(step: Callable, term: Callable, length: int, start=None):
     return lax.scan(over, start, jnp.arange(length, dtype=jnp.int32))[0]
 
 
-def in_blocks(function: Callable[[Array], Array], q: Array) -> Array:
+def in_blocks(function: Callable[[Array], Array], q: Array, size: int = 128) -> Array:
     """Return ``function(q)`` computed block by block of q, in the shape of ``q``.
 
-    Each block plans its own quadrature from its own largest q: low q is cheap when the axis is
-    sorted, and memory does not grow with the axis.
+    Each block plans its own quadrature from its own largest q, so low q is cheap when the axis
+    is sorted; and a block's intermediates stay in the caches. Blocks hold ``size`` points, more
+    where there are very many.
     """
     flat = q.ravel()
-    size = max(_Q_BLOCK, -(-flat.size // _Q_BLOCKS))
+    size = max(size, flat.size * size // 1024)
     if flat.size <= size:
         return function(flat).reshape(q.shape)
     blocks = -(-flat.size // size)
