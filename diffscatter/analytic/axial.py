@@ -4,6 +4,8 @@ r"""Bodies of revolution in every orientation.
     \langle F^2 \rangle = \int_0^{\pi/2} F^2(q\cos\theta, q\sin\theta)\,\sin\theta\,d\theta
 """
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -38,11 +40,11 @@ class Axial(Particle):
 
     @property
     def prefactor(self) -> Array:
-        """What multiplies F^2 in every orientation."""
+        """What multiplies F in every orientation."""
         raise NotImplementedError
 
-    def oriented_square(self, along: Array, across: Array) -> tuple[Array, ...]:
-        """Return F^2 over the prefactor, as one factor or two.
+    def oriented_amplitude(self, along: Array, across: Array) -> tuple[Array, ...]:
+        """Return F over the prefactor, as one factor or two.
 
         Args:
             along, across: components of q along the axis and across it, 1/nm; ``(nq, 32)``.
@@ -59,13 +61,18 @@ class Axial(Particle):
         raise NotImplementedError
 
     def average_square(self, q: Array) -> Array:
-        return self.prefactor * in_blocks(self._average_block, q)
+        square = lambda q: self._average_block(lambda factor: factor * factor, q)
+        return self.prefactor**2 * in_blocks(square, q)
+
+    def average_amplitude(self, q: Array) -> Array:
+        amplitude = lambda q: self._average_block(lambda factor: factor, q)
+        return self.prefactor * in_blocks(amplitude, q)
 
     def node_count(self, q: ArrayLike) -> int:
         """Return the number of orientations used at the largest of ``q`` (1/nm)."""
         return concrete_count(self._panels(jnp.asarray(q)), LIMIT, PANEL, "orientations")
 
-    def _average_block(self, q: Array) -> Array:
+    def _average_block(self, power: Callable[[Array], Array], q: Array) -> Array:
         panels = self._panels(q)
         panels = panels if isinstance(panels, int) else jnp.minimum(panels, LIMIT)
         x, w = jnp.asarray(_X, q.dtype), jnp.asarray(_W, q.dtype)
@@ -73,8 +80,8 @@ class Axial(Particle):
         def term(j: Array) -> Array:
             theta = (jnp.pi / 2) * (j + x) / panels
             sine = jnp.sin(theta)
-            first, *second = self.oriented_square(
-                q[:, None] * jnp.cos(theta), q[:, None] * sine
+            first, *second = map(
+                power, self.oriented_amplitude(q[:, None] * jnp.cos(theta), q[:, None] * sine)
             )
             weighted = first * (jnp.pi / 2 * w * sine / panels)
             return _contract(weighted, *second)

@@ -10,7 +10,8 @@ Guinier and Fournet, *Small-Angle Scattering of X-Rays*, Wiley (1955).
 import jax.numpy as jnp
 from jax import Array
 
-from diffscatter.analytic.particle import ANY, POSITIVE, Model, Parameter, Particle
+from diffscatter.analytic.description import ANY, POSITIVE, Model, Parameter, Theirs
+from diffscatter.analytic.particle import Particle
 from diffscatter.core.pytree import struct
 from diffscatter.core.special import sphere_kernel
 
@@ -26,6 +27,11 @@ class CoreShellSphere(Particle):
     thickness: Array
     core_contrast: Array
     shell_contrast: Array
+
+    EFFECTIVE_RADII = {
+        "outer radius": lambda s: s.radius + s.thickness,
+        "core radius": lambda s: s.radius,
+    }
 
     @property
     def volume(self) -> Array:
@@ -59,4 +65,21 @@ MODEL = Model(
         r"\ \phi(x) = 3 (\sin x - x \cos x) / x^3"
     ),
     reference="Guinier and Fournet, Small-Angle Scattering of X-Rays, Wiley (1955)",
+    theirs=Theirs(
+        name="core_shell_sphere",
+        parameters={
+            "radius": (60, "A"),
+            "thickness": (10, "A"),
+            "sld_core": (1, "1e-6/A^2"),
+            "sld_shell": (2, "1e-6/A^2"),
+            "sld_solvent": (3, "1e-6/A^2"),
+        },
+        convert=lambda p: {
+            "radius": p["radius"],
+            "thickness": p["thickness"],
+            "core_contrast": p["sld_core"] - p["sld_solvent"],
+            "shell_contrast": p["sld_shell"] - p["sld_solvent"],
+        },
+        spread=("radius", "thickness"),
+    ),
 )

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from diffscatter.analytic.axial import Axial
-from diffscatter.analytic.particle import ANY, POSITIVE, Model, Parameter
+from diffscatter.analytic.description import ANY, POSITIVE, Model, Parameter, Theirs
 from diffscatter.core.pytree import static, struct
 from diffscatter.core.special import disc_kernel, sinc
 
@@ -47,10 +47,10 @@ class Cylinder(Axial):
 
     @property
     def prefactor(self) -> Array:
-        return (self.contrast * self.volume) ** 2
+        return self.contrast * self.volume
 
-    def oriented_square(self, along: Array, across: Array) -> tuple[Array, ...]:
-        return disc_kernel(across * self.radius) ** 2, sinc(along * self.length / 2) ** 2
+    def oriented_amplitude(self, along: Array, across: Array) -> tuple[Array, ...]:
+        return disc_kernel(across * self.radius), sinc(along * self.length / 2)
 
 
 MODEL = Model(
@@ -67,4 +67,20 @@ MODEL = Model(
         r" \sin\theta \, d\theta,\ a = qR\sin\theta,\ b = \tfrac12 qL\cos\theta"
     ),
     reference="Guinier and Fournet, Small-Angle Scattering of X-Rays, Wiley (1955)",
+    theirs=Theirs(
+        name="cylinder",
+        parameters={
+            "sld": (4, "1e-6/A^2"),
+            "sld_solvent": (1, "1e-6/A^2"),
+            "radius": (20, "A"),
+            "length": (400, "A"),
+        },
+        convert=lambda p: {
+            "radius": p["radius"],
+            "length": p["length"],
+            "contrast": p["sld"] - p["sld_solvent"],
+        },
+        spread=("radius", "length"),
+        ignored=("theta", "phi"),
+    ),
 )

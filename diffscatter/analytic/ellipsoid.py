@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from diffscatter.analytic.axial import Axial
-from diffscatter.analytic.particle import ANY, POSITIVE, Model, Parameter
+from diffscatter.analytic.description import ANY, POSITIVE, Model, Parameter, Theirs
 from diffscatter.core.pytree import static, struct
 from diffscatter.core.special import sphere_kernel_of_square
 
@@ -48,11 +48,11 @@ class Ellipsoid(Axial):
 
     @property
     def prefactor(self) -> Array:
-        return (self.contrast * self.volume) ** 2
+        return self.contrast * self.volume
 
-    def oriented_square(self, along: Array, across: Array) -> tuple[Array, ...]:
+    def oriented_amplitude(self, along: Array, across: Array) -> tuple[Array, ...]:
         squared = (along * self.radius_polar) ** 2 + (across * self.radius_equatorial) ** 2
-        return (sphere_kernel_of_square(squared) ** 2,)
+        return (sphere_kernel_of_square(squared),)
 
 
 MODEL = Model(
@@ -69,4 +69,20 @@ MODEL = Model(
         r" \sin\theta \, d\theta,\ r^2 = R_p^2 \cos^2\theta + R_e^2 \sin^2\theta"
     ),
     reference="Guinier and Fournet, Small-Angle Scattering of X-Rays, Wiley (1955)",
+    theirs=Theirs(
+        name="ellipsoid",
+        parameters={
+            "sld": (4, "1e-6/A^2"),
+            "sld_solvent": (1, "1e-6/A^2"),
+            "radius_polar": (20, "A"),
+            "radius_equatorial": (400, "A"),
+        },
+        convert=lambda p: {
+            "radius_polar": p["radius_polar"],
+            "radius_equatorial": p["radius_equatorial"],
+            "contrast": p["sld"] - p["sld_solvent"],
+        },
+        spread=("radius_polar", "radius_equatorial"),
+        ignored=("theta", "phi"),
+    ),
 )

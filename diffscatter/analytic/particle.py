@@ -1,9 +1,7 @@
-"""What every particle model offers, and how a model describes itself."""
+"""What every model offers: an intensity, and for particles a form factor and its averages."""
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -11,66 +9,71 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from diffscatter.core.checks import check_finite, concrete
+from diffscatter.core.units import CM_PER_NM
 
-__all__ = ["ANY", "POSITIVE", "Model", "Parameter", "Particle"]
-
-
-POSITIVE = (0.0, math.inf)
-ANY = (-math.inf, math.inf)
+__all__ = ["Particle", "Scatterer", "check_model", "concrete_count", "floating"]
 
 
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter of a model.
+class Scatterer:
+    """Base of everything that a :class:`~diffscatter.analytic.Sample` can hold.
 
-    Attributes:
-        name: as the constructor's keyword.
-        unit: ``"nm"``, ``"1/nm^2"`` or ``""``.
-        default: value where none is given.
-        limits: smallest and largest value that means something, both included.
-        description: one line.
+    A subclass gives ``specific_intensity``: particles through :class:`Particle`, empirical
+    laws (Guinier, Porod, ...) directly.
     """
 
-    name: str
-    unit: str
-    default: float
-    limits: tuple[float, float]
-    description: str
-
-
-@dataclass(frozen=True)
-class Model:
-    """How a model presents itself to the registry, the command line and the reports.
-
-    Attributes:
-        name: as users write it.
-        constructor: the particle's class; takes the parameters as keywords.
-        parameters: its table, in the order of presentation.
-        title: one line; equation: TeX; reference: where it is derived.
-    """
-
-    name: str
-    constructor: Callable[..., Any]
-    parameters: tuple[Parameter, ...]
-    title: str
-    equation: str
-    reference: str
-
-
-class Particle:
-    """Base of the particle models: structs whose fields are lengths (nm) and contrasts.
-
-    A subclass gives ``volume`` (nm^3) and one of two things: ``amplitude(q)``, the form factor
-    F in nm of a body that looks the same from everywhere, or ``average_square(q)``, the
-    average of F^2 over orientations (and over whatever else is distributed) in nm^2.
-    """
-
-    def average_square(self, q: Array) -> Array:
-        return self.amplitude(q) ** 2
+    def specific_intensity(self, q: Array) -> Array:
+        """Return I(q) in 1/cm for a scale of 1, in the shape of ``q`` (1/nm)."""
+        raise NotImplementedError
 
     def node_count(self, q: ArrayLike) -> int:
         """Return how many quadrature nodes the largest of ``q`` (1/nm) needs; 1 if none."""
         return 1
+
+
+class Particle(Scatterer):
+    """Base of the particle models: structs whose fields are lengths (nm) and contrasts.
+
+    A subclass gives ``volume`` (nm^3) and one of two things: ``amplitude(q)``, the form factor
+    F in nm of a body that looks the same from everywhere, or ``average_square(q)`` and
+    ``average_amplitude(q)``, the averages of F^2 in nm^2 and of F in nm over orientations (and
+    over whatever else is distributed).
+
+    Attributes:
+        volume: what the intensity is normalised by, nm^3: that of the scattering material.
+        form_volume: of the whole body, nm^3, its hollow included; ``volume`` if it has none.
+        EFFECTIVE_RADII: name to a function of the particle that returns the radius (nm) of
+            the sphere that stands for it in a structure factor; in the order of sasmodels'
+            ``radius_effective_mode`` 1, 2, ...
+    """
+
+    EFFECTIVE_RADII: ClassVar[Mapping[str, Callable[[Any], Array]]] = {}
+
+    @property
+    def form_volume(self) -> Array:
+        return self.volume
+
+    def average_square(self, q: Array) -> Array:
+        return self.amplitude(q) ** 2
+
+    def average_amplitude(self, q: Array) -> Array:
+        return self.amplitude(q)
+
+    def effective_radius(self, kind: str) -> Array:
+        """Return one of the ``EFFECTIVE_RADII`` by name, nm.
+
+        Raises:
+            ValueError: for a name that this particle does not have, with the list.
+        """
+        if kind not in self.EFFECTIVE_RADII:
+            known = ", ".join(self.EFFECTIVE_RADII) or "none"
+            raise ValueError(
+                f"{type(self).__name__} has no effective radius {kind!r}; it has {known}"
+            )
+        return jnp.asarray(self.EFFECTIVE_RADII[kind](self))
+
+    def specific_intensity(self, q: Array) -> Array:
+        square = self.average_square(q)
+        return CM_PER_NM * (square / jnp.asarray(self.volume, square.dtype))
 
     def intensity(self, q: ArrayLike) -> Array:
         r"""Return :math:`\langle F^2(q) \rangle` of one particle, in nm^2.

@@ -52,14 +52,21 @@ class Polydisperse(Particle):
     @property
     def volume(self) -> Array:
         """Number mean of the volume, nm^3."""
-        return self._average(
-            lambda model: jnp.asarray(model.volume), jnp.zeros_like(self._centre)
-        )
+        return self._average_of(lambda model: model.volume)
+
+    @property
+    def form_volume(self) -> Array:
+        """Number mean of the volume of the whole body, nm^3."""
+        return self._average_of(lambda model: model.form_volume)
+
+    def effective_radius(self, kind: str) -> Array:
+        return self._average_of(lambda model: model.effective_radius(kind))
 
     def average_square(self, q: Array) -> Array:
-        average = lambda block: self._average(lambda model: model.average_square(block), block)
-        # A population within a population evaluates 16 times as many bodies at once.
-        return in_blocks(average, q, 32 if isinstance(self.model, Polydisperse) else 128)
+        return self._average_in_blocks(lambda model, q: model.average_square(q), q)
+
+    def average_amplitude(self, q: Array) -> Array:
+        return self._average_in_blocks(lambda model, q: model.average_amplitude(q), q)
 
     def node_count(self, q: ArrayLike) -> int:
         """Return the number of sizes used at the largest of ``q`` (1/nm)."""
@@ -67,6 +74,17 @@ class Polydisperse(Particle):
             return self._points()
         blocks = self._blocks(self._band(jnp.asarray(q)))
         return concrete_count(blocks, LIMIT, BLOCK, self.parameter)
+
+    def _average_of(self, function: Callable[[Any], Array]) -> Array:
+        """Return the number mean of what does not depend on q."""
+        return self._average(
+            lambda model: jnp.asarray(function(model)), jnp.zeros_like(self._centre)
+        )
+
+    def _average_in_blocks(self, function: Callable[[Any, Array], Array], q: Array) -> Array:
+        average = lambda block: self._average(lambda model: function(model, block), block)
+        # A population within a population evaluates 16 times as many bodies at once.
+        return in_blocks(average, q, 32 if isinstance(self.model, Polydisperse) else 128)
 
     def _average(self, function: Callable[[Any], Array], q: Array) -> Array:
         """Return the number mean of ``function(model)``, with nodes enough for ``q``."""

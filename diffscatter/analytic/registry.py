@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from diffscatter.analytic import core_shell_sphere, cylinder, ellipsoid, sphere
-from diffscatter.analytic.particle import Model
+from diffscatter.analytic.description import Model
 
 __all__ = ["MODELS", "build", "get"]
 

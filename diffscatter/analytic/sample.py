@@ -6,13 +6,11 @@ r"""A dilute sample of particles in a solvent, in absolute units.
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
 from diffscatter.analytic.particle import check_model, floating
 from diffscatter.core.pytree import struct
-from diffscatter.core.units import CM_PER_NM
 
 __all__ = ["Sample"]
 
@@ -47,6 +45,4 @@ class Sample:
 
 @jax.jit
 def _absolute(sample: Sample, q: Array) -> Array:
-    square = sample.model.average_square(q)
-    particle = square / jnp.asarray(sample.model.volume, square.dtype)
-    return sample.scale * (CM_PER_NM * particle) + sample.background
+    return sample.scale * sample.model.specific_intensity(q) + sample.background

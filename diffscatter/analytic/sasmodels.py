@@ -4,13 +4,13 @@ sasmodels itself is not needed; what is reproduced is its convention.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from jax import Array
 from jax.typing import ArrayLike
 
 from diffscatter.analytic import registry
+from diffscatter.analytic.description import Theirs
 from diffscatter.analytic.distributions import named_distribution
 from diffscatter.analytic.particle import floating
 from diffscatter.analytic.polydispersity import Polydisperse
@@ -22,46 +22,14 @@ from diffscatter.core.units import length_factor, q_factor, sld_factor
 __all__ = ["SasmodelsCurve", "from_sasmodels"]
 
 
-@dataclass(frozen=True)
-class _Names:
-    """How sasmodels calls a model's parameters, and their defaults there.
-
-    Attributes:
-        lengths: those in A, which may be polydisperse; ours have the same names.
-        contrasts: our contrast, and the sld that it is the difference of with ``sld_solvent``.
-        slds: defaults in 1e-6/A^2.
-        ignored: orientations, which an average over them does not depend on.
-    """
-
-    lengths: dict[str, float]
-    contrasts: dict[str, str]
-    slds: dict[str, float]
-    ignored: tuple[str, ...] = ()
-
-
-_AXIS = ("theta", "phi")
-_NAMES = {
-    "sphere": _Names({"radius": 50}, {"contrast": "sld"}, {"sld": 1, "sld_solvent": 6}),
-    "core_shell_sphere": _Names(
-        {"radius": 60, "thickness": 10},
-        {"core_contrast": "sld_core", "shell_contrast": "sld_shell"},
-        {"sld_core": 1, "sld_shell": 2, "sld_solvent": 3},
-    ),
-    "ellipsoid": _Names(
-        {"radius_polar": 20, "radius_equatorial": 400},
-        {"contrast": "sld"},
-        {"sld": 4, "sld_solvent": 1},
-        _AXIS,
-    ),
-    "cylinder": _Names(
-        {"radius": 20, "length": 400},
-        {"contrast": "sld"},
-        {"sld": 4, "sld_solvent": 1},
-        _AXIS,
-    ),
-}
 _SUFFIXES = ("_pd", "_pd_n", "_pd_nsigma", "_pd_type")
 _COMMON = {"scale": 1.0, "background": 1e-3}
+_FACTORS = {
+    "A": length_factor("A"),
+    "1/A": q_factor("1/A"),
+    "1e-6/A^2": sld_factor("1e-6/A^2"),
+    "": 1.0,
+}
 
 
 @struct
@@ -95,22 +63,21 @@ def from_sasmodels(name: str, parameters: Mapping[str, Any]) -> SasmodelsCurve:
     Example:
         >>> from_sasmodels("sphere", {"radius": 60, "radius_pd": 0.1})(np.array([0.01, 0.02]))
     """
-    registry.get(name)
-    names = _NAMES[name]
-    _check_keys(name, names, parameters)
-    value = lambda key, default: parameters.get(key, default)
-    sld = {
-        key: value(key, default) * sld_factor("1e-6/A^2") for key, default in names.slds.items()
+    described = registry.get(name)
+    theirs = described.theirs
+    _check_keys(theirs, parameters)
+    ours = {
+        key: parameters.get(key, default) * _FACTORS[unit]
+        for key, (default, unit) in theirs.parameters.items()
     }
-    fields = {key: sld[of] - sld["sld_solvent"] for key, of in names.contrasts.items()}
-    for key, default in names.lengths.items():
-        fields[key] = value(key, default) * length_factor("A")
-    model = registry.get(name).constructor(**fields)
-    for key in names.lengths:
+    fields = theirs.convert(ours)
+    factor = fields.pop("scale", 1.0)
+    model = described.constructor(**fields)
+    for key in theirs.spread:
         model = _distributed(model, key, parameters)
-    return SasmodelsCurve(
-        sample=Sample(model=model, **{key: value(key, d) for key, d in _COMMON.items()})
-    )
+    scale, background = (parameters.get(key, default) for key, default in _COMMON.items())
+    sample = Sample(model=model, scale=factor * scale, background=background)
+    return SasmodelsCurve(sample=sample)
 
 
 def _distributed(model: Any, key: str, parameters: Mapping[str, Any]) -> Any:
@@ -134,19 +101,20 @@ def _distributed(model: Any, key: str, parameters: Mapping[str, Any]) -> Any:
     )
 
 
-def _check_keys(name: str, names: _Names, parameters: Mapping[str, Any]) -> None:
-    plain = [*names.slds, *names.lengths, *_COMMON]
-    spread = [f"{key}{suffix}" for key in names.lengths for suffix in _SUFFIXES]
-    turned = [f"{key}{suffix}" for key in names.ignored for suffix in ("", *_SUFFIXES)]
-    not_negative = {*names.lengths, *(f"{key}_pd" for key in names.lengths)}
+def _check_keys(theirs: Theirs, parameters: Mapping[str, Any]) -> None:
+    plain = [*theirs.parameters, *_COMMON]
+    spread = [f"{key}{suffix}" for key in theirs.spread for suffix in _SUFFIXES]
+    turned = [f"{key}{suffix}" for key in theirs.ignored for suffix in ("", *_SUFFIXES)]
+    not_negative = {*theirs.spread, *(f"{key}_pd" for key in theirs.spread)}
     for key, given in parameters.items():
         if key not in (*plain, *spread, *turned):
             raise ValueError(
-                f"{name} has no parameter {key!r}; it has {', '.join(plain)}, and for each of "
-                f"{', '.join(names.lengths)} the keys {', '.join('*' + s for s in _SUFFIXES)}"
+                f"{theirs.name} has no parameter {key!r}; it has {', '.join(plain)}, and for "
+                f"each of {', '.join(theirs.spread)} the keys "
+                f"{', '.join('*' + s for s in _SUFFIXES)}"
             )
         if key.endswith("_pd_type"):
             continue
         array = check_finite(key, given)
         if key in not_negative and array is not None and array < 0:
-            raise ValueError(f"{name}: {key} must be at least 0, got {given}")
+            raise ValueError(f"{theirs.name}: {key} must be at least 0, got {given}")

@@ -8,7 +8,8 @@ Guinier and Fournet, *Small-Angle Scattering of X-Rays*, Wiley (1955).
 import jax.numpy as jnp
 from jax import Array
 
-from diffscatter.analytic.particle import ANY, POSITIVE, Model, Parameter, Particle
+from diffscatter.analytic.description import ANY, POSITIVE, Model, Parameter, Theirs
+from diffscatter.analytic.particle import Particle
 from diffscatter.core.pytree import struct
 from diffscatter.core.special import sphere_kernel
 
@@ -21,6 +22,8 @@ class Sphere(Particle):
 
     radius: Array
     contrast: Array
+
+    EFFECTIVE_RADII = {"radius": lambda s: s.radius}
 
     @property
     def volume(self) -> Array:
@@ -42,4 +45,14 @@ MODEL = Model(
     title="Homogeneous sphere",
     equation=r"F = V \Delta\rho \, 3 (\sin qR - qR \cos qR) / (qR)^3",
     reference="Guinier and Fournet, Small-Angle Scattering of X-Rays, Wiley (1955)",
+    theirs=Theirs(
+        name="sphere",
+        parameters={
+            "sld": (1, "1e-6/A^2"),
+            "sld_solvent": (6, "1e-6/A^2"),
+            "radius": (50, "A"),
+        },
+        convert=lambda p: {"radius": p["radius"], "contrast": p["sld"] - p["sld_solvent"]},
+        spread=("radius",),
+    ),
 )

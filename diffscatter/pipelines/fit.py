@@ -103,11 +103,11 @@ def fit(
         parameters["scale"] = _scaled(parameters["scale"], asked, sample, curve, smear)
         sample = replace(sample, scale=parameters["scale"].value)
     for name, p in parameters.items():
-        if p.unit == "1/nm^2" and p.bounds is None and name not in given and p.by_default:
-            notes.append(
-                f"{name} was not given, {p.value:g} 1/nm^2 is assumed: scale is a volume "
-                "fraction only if that is right"
-            )
+        if p.bounds is None and name not in given and p.default is not None:
+            note = f"{name} was not given, {p.value:g} {p.unit} is assumed"
+            if p.unit == "1/nm^2":
+                note += ": scale is a volume fraction only if that is right"
+            notes.append(note)
     free = {
         p.path: changed(p.bounds, label=name)
         for name, p in parameters.items()
@@ -150,9 +150,9 @@ class _Parameter:
     Attributes:
         name, path: how users and how the sample's tree call it.
         unit: ``"nm"``, ``"1/nm^2"``, or what it is: ``"width"``, ``"scale"``, ``"background"``.
-        value: where it starts or stays; None: nothing is known yet.
+        value: where it starts or stays; None: nobody chose one.
         limits: what means something.
-        by_default: the value is the registry's own, which nobody chose.
+        default: the registry's, for what nobody chose.
         bounds: where it is free, or None.
     """
 
@@ -161,7 +161,7 @@ class _Parameter:
     unit: str
     value: float | None
     limits: tuple[float, float] = (-math.inf, math.inf)
-    by_default: bool = False
+    default: float | None = None
     bounds: Bounds | None = None
 
 
@@ -173,10 +173,8 @@ def _parameters(
     inner = "model." * (1 + len(polydispersity))
     found = []
     for p in described.parameters:
-        # A length of which nothing is known starts between its bounds, not at a default.
-        unknown = None if p.unit == "nm" else p.default
-        value = unknown if named else float(getattr(model, p.name))
-        found.append(_Parameter(p.name, inner + p.name, p.unit, value, p.limits, named))
+        value, default = (None, p.default) if named else (float(getattr(model, p.name)), None)
+        found.append(_Parameter(p.name, inner + p.name, p.unit, value, p.limits, default))
     lengths = [p.name for p in found if p.unit == "nm"]
     for depth, (name, kind) in enumerate(polydispersity.items(), start=1):
         if name not in lengths:
@@ -210,21 +208,19 @@ def _settled(
         free = False
     else:
         free = unit in ("scale", "background") or (asked is None and unit in ("nm", "width"))
+    if not free:
+        return changed(parameter, value=parameter.default if value is None else value)
+    if unit != "nm" and value is None:
+        value = parameter.default
     pair = (asked or {}).get(name)
-    if not free and value is not None:
-        return changed(parameter, value=value)
-    if pair is not None:
-        bounds = _pair(name, pair)
-    else:
-        bounds = _from_curve(parameter, value, curve, positive)
-    inside = value is not None and bounds.low <= value <= bounds.high
-    if given is None and not inside:
-        value = (
-            math.sqrt(bounds.low * bounds.high)
-            if bounds.log
-            else (bounds.low + bounds.high) / 2
-        )
-    return changed(parameter, value=value, bounds=bounds if free else None)
+    bounds = (
+        _from_curve(parameter, value, curve, positive) if pair is None else _pair(name, pair)
+    )
+    if given is None and not (value is not None and bounds.low <= value <= bounds.high):
+        # A length that nobody chose starts between its bounds, not at the registry's default.
+        value = (bounds.low + bounds.high) / 2
+        value = math.sqrt(bounds.low * bounds.high) if bounds.log else value
+    return changed(parameter, value=value, bounds=bounds)
 
 
 def _pair(name: str, given: Any) -> Bounds:

@@ -50,7 +50,7 @@ def test_value_and_covariance_are_scipys(seed):
     values, covariance = by_scipy(curve, numpy_ball, [5.0, 100.0, 1.0])
     sigma = np.sqrt(np.diag(covariance))
     got = np.array(list(result.parameters.values()))
-    # The solver stops within 1e-4 sigma; scipy's Jacobian, by forward differences of 1.5e-8,
+    # The solver stops within 1e-3 sigma; scipy's Jacobian, by forward differences of 1.5e-8,
     # is good to about 1e-6.
     assert (np.abs(got - values) < 1e-3 * sigma).all()
     scale = np.outer(sigma, sigma)
@@ -245,8 +245,8 @@ def test_the_solver_gives_the_same_under_vmap_and_map():
         together(data)
         together = together(data)
         one_by_one = jax.lax.map(solve, data)
-        # both stop within 1e-4 of a standard deviation, here 1e-2 or less
-        np.testing.assert_allclose(together, one_by_one, atol=1e-6)
+        # both take the same steps, up to rounding
+        np.testing.assert_allclose(together, one_by_one, rtol=1e-9)
         for y, z in zip(data, together, strict=True):
             y = np.asarray(y)
             exact = least_squares(
@@ -255,6 +255,7 @@ def test_the_solver_gives_the_same_under_vmap_and_map():
                 xtol=1e-14,
                 ftol=1e-14,
             ).x
+            # a thousandth of the standard deviations, 0.01 for a logarithm of either
             np.testing.assert_allclose(z, exact, atol=1e-5)
 
 
