@@ -72,7 +72,7 @@ class Polydisperse(Particle):
         """Return the number of sizes used at the largest of ``q`` (1/nm)."""
         if self.grid == "sasmodels":
             return self._points()
-        blocks = self._blocks(self._band(jnp.asarray(q)))
+        blocks = _planned_blocks(self, jnp.asarray(q))
         return concrete_count(blocks, LIMIT, BLOCK, self.parameter)
 
     def _average_of(self, function: Callable[[Any], Array]) -> Array:
@@ -136,6 +136,11 @@ class Polydisperse(Particle):
         inside = (index < points) & (self._centre * ratio >= self.distribution.smallest)
         weight = jnp.where(inside, self.distribution.density(jnp.where(inside, t, 0.0)), 0.0)
         return jnp.where(inside, ratio, 1.0), weight
+
+
+@jax.jit
+def _planned_blocks(population: Polydisperse, q: Array) -> Array:
+    return jnp.asarray(population._blocks(population._band(q)))
 
 
 def parameter_of(model: Any, name: str) -> Array:

@@ -128,7 +128,8 @@ def start_jax() -> None:
         usable = False
     if usable:  # a cache that cannot be written only costs its time
         jax.config.update("jax_compilation_cache_dir", str(folder))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+        # Small programs too: reading one takes a tenth of compiling it.
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 
 def console() -> Any:

@@ -6,7 +6,7 @@ parameters' own units, whatever variables the solver moved.
 """
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 __all__ = ["agreeing", "bounds_hit", "correlations", "covariance_of", "quantile"]
 
@@ -73,7 +73,7 @@ def quantile(level: float, dof: int | None = None) -> float:
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, got {level}")
     tail = (1 + level) / 2
-    return float(stats.norm.ppf(tail) if dof is None else stats.t.ppf(tail, dof))
+    return float(special.ndtri(tail) if dof is None else special.stdtrit(dof, tail))
 
 
 def bounds_hit(
