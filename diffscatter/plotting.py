@@ -6,7 +6,7 @@ first call. Colours are those of Okabe and Ito, told apart by colour-blind reade
 use perceptually even maps.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from diffscatter.core.data import Curve
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["COLORS", "body", "curve_fit", "curves", "history", "pattern"]
+__all__ = ["COLORS", "body", "curve_fit", "curve_fits", "curves", "history", "pattern"]
 
 # Okabe and Ito, "Color Universal Design" (2008), yellow left out: too pale for a line.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -42,34 +42,64 @@ def curve_fit(
         unit: of the intensity.
         label: the model's name in the legend.
     """
-    q, data, fitted = (np.asarray(v, float) for v in (curve.q, curve.intensity, fitted))
-    sigma = None if curve.sigma is None else np.asarray(curve.sigma, float)
-    if fitted.shape != q.shape:
-        raise ValueError(f"fitted has shape {fitted.shape}, the curve {q.shape}")
-    if residuals is None:
-        residuals = (data - fitted) / (fitted if sigma is None else sigma)
+    given = None if residuals is None else [residuals]
+    return curve_fits([curve], [fitted], given, unit=unit, label=label)
 
-    figure = _figure(6.0, 5.5)
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    above.errorbar(
-        q,
-        data,
-        yerr=sigma,
-        fmt="o",
-        markersize=2.5,
-        linewidth=0.8,
-        color=COLORS[0],
-        ecolor="#9ABFD6",
-        label=curve.name,
-        zorder=1,
-    )
-    above.plot(q, fitted, color=COLORS[1], linewidth=1.4, label=label, zorder=2)
+
+def curve_fits(
+    measured: Sequence[Curve],
+    fitted: Sequence[Any],
+    residuals: Sequence[Any] | None = None,
+    *,
+    unit: str = "cm$^{-1}$",
+    label: str = "fit",
+) -> "Figure":
+    """Draw several curves fitted together on one axis, and a strip of residuals for each.
+
+    Arguments as in :func:`curve_fit`, one entry a curve.
+    """
+    if not len(measured) == len(fitted) == len(residuals or measured):
+        raise ValueError(
+            f"{len(measured)} curves need as many fits and residuals, got {len(fitted)} and "
+            f"{len(residuals or measured)}"
+        )
+    count, one = len(measured), len(measured) == 1
+    figure = _figure(6.0, 4.4 + 1.1 * count)
+    above, *below = figure.subplots(count + 1, 1, sharex=True, height_ratios=(3, *[1] * count))
+    shown = []
+    for i, (curve, fit, panel) in enumerate(zip(measured, fitted, below, strict=True)):
+        q, data, fit = (np.asarray(v, float) for v in (curve.q, curve.intensity, fit))
+        sigma = None if curve.sigma is None else np.asarray(curve.sigma, float)
+        if fit.shape != q.shape:
+            raise ValueError(f"fitted has shape {fit.shape}, the curve {q.shape}")
+        if residuals is None:
+            misfit = (data - fit) / (fit if sigma is None else sigma)
+        else:
+            misfit = np.asarray(residuals[i], float)
+        # Colours of single curves tell data and fit apart, of several one from another.
+        color, line = (COLORS[0], COLORS[1]) if one else (COLORS[i % 6], COLORS[6])
+        above.errorbar(
+            q,
+            data,
+            yerr=sigma,
+            fmt="o",
+            markersize=2.5,
+            linewidth=0.8,
+            color=color,
+            ecolor=(color, 0.35),
+            label=curve.name,
+            zorder=1,
+        )
+        named = label if i == count - 1 else None
+        above.plot(q, fit, color=line, linewidth=1.4 if one else 1.0, label=named, zorder=2)
+        panel.axhline(0, color="0.5", linewidth=0.8)
+        panel.plot(q, misfit, "o", markersize=2.5, color=color)
+        panel.set_ylabel("(data − fit)/fit" if sigma is None else "(data − fit)/σ")
+        shown += [data, fit]
     above.set(xscale="log", ylabel=f"intensity ({unit})" if unit else "intensity")
-    _log_range(above, data, fitted)
+    _log_range(above, *shown)
     above.legend(frameon=False)
-    below.axhline(0, color="0.5", linewidth=0.8)
-    below.plot(q, residuals, "o", markersize=2.5, color=COLORS[0])
-    below.set(xlabel=_Q, ylabel="(data − fit)/fit" if sigma is None else "(data − fit)/σ")
+    below[-1].set_xlabel(_Q)
     return figure
 
 

@@ -13,7 +13,7 @@ import platform
 import re
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -78,9 +78,11 @@ class Run:
         self.configuration = dict(configuration or {})
         self._start = time.perf_counter()
         self._facts: dict[str, Any] = {}
+        self._lead: tuple[str, bool] | None = None
         self._parameters: dict[str, dict] = {}
         self._warnings: list[str] = []
         self._arrays: dict[str, tuple[np.ndarray, dict]] = {}
+        self._files: dict[str, Callable[[Path], None]] = {}
         self._pictures: dict[str, bytes] = {}
         self._blocks: list[str] = []
         self._summary: dict | None = None
@@ -102,6 +104,15 @@ class Run:
                 if any(path.iterdir()):
                     break
                 path.rmdir()
+
+    def lead(self, text: str, *, good: bool = True) -> None:
+        """Say what came out: the first line of the report, ``verdict`` in the summary.
+
+        Args:
+            text: one or two sentences.
+            good: False marks it as a warning.
+        """
+        self._lead = text, good
 
     def heading(self, text: str) -> None:
         """Open a section of the report."""
@@ -141,6 +152,10 @@ class Run:
             raise ValueError(f"{name} is already in the result")
         self._arrays[name] = array, attributes
 
+    def file(self, name: str, write: Callable[[Path], None]) -> None:
+        """Add a file of another format: at the end ``write`` is called with its path."""
+        self._files[name] = write
+
     def body(self, density: Any, pitch: float, name: str = "density") -> None:
         """Keep a body ``(nz, ny, nx)`` with its voxel side ``pitch`` in nm."""
         if np.ndim(density) != 3:
@@ -148,11 +163,29 @@ class Run:
         self.array(name, density, pitch=float(pitch))
 
     def parameter(
-        self, name: str, value: float, sigma: float | None = None, unit: str = ""
+        self,
+        name: str,
+        value: float,
+        sigma: float | None = None,
+        unit: str = "",
+        *,
+        interval: tuple[float, float] | None = None,
+        bounds: tuple[float, float] | None = None,
+        note: str = "",
     ) -> None:
-        """Record a found parameter with its standard uncertainty (None: not determined)."""
+        """Record a found parameter.
+
+        Args:
+            name, value, unit: as a reader should see them.
+            sigma: standard uncertainty; None: not determined; 0: it was fixed.
+            interval: a confidence interval, where it is more than value and sigma.
+            bounds: between which it was searched.
+            note: what a reader should know of it, as "at its upper bound".
+        """
         found = {"value": float(value), "sigma": None if sigma is None else float(sigma)}
-        self._parameters[name] = found | {"unit": unit}
+        found["unit"] = unit
+        extra = {"interval": interval, "bounds": bounds, "note": note or None}
+        self._parameters[name] = found | {k: v for k, v in extra.items() if v is not None}
 
     def record(self, **facts: Any) -> None:
         """Record further entries of the summary, as ``reduced_chi2=1.02``."""
@@ -175,6 +208,7 @@ class Run:
             "status": self.status,
             "seconds": round(time.perf_counter() - self._start, 3),
             "seed": self.seed,
+            **({"verdict": self._lead[0]} if self._lead else {}),
             "parameters": self._parameters,
             **self._facts,
             "warnings": self._warnings,
@@ -185,6 +219,8 @@ class Run:
             write_atomic(self.folder / f"{name}.png", picture)
         write_atomic(self.folder / "configuration.toml", _toml(self.configuration))
         self._write_arrays()
+        for name, write in self._files.items():
+            write(self.folder / name)
         write_atomic(self.folder / "report.html", self._page(summary))
         write_atomic(
             self.folder / "summary.json",
@@ -209,7 +245,15 @@ class Run:
 
     def _page(self, summary: Mapping[str, Any]) -> str:
         blocks = [f"<h1>{html.escape(self.title)}</h1>"]
-        facts = {k: v for k, v in summary.items() if isinstance(v, str | int | float)}
+        if self._lead:
+            text, good = self._lead
+            kind = "lead" if good else "lead warning"
+            blocks.append(f'<p class="{kind}">{html.escape(text)}</p>')
+        facts = {
+            k: v
+            for k, v in summary.items()
+            if isinstance(v, str | int | float) and k != "verdict"
+        }
         entries = (
             f"<dt>{html.escape(k.replace('_', ' '))}</dt><dd>{_shown(v)}</dd>"
             for k, v in facts.items()
@@ -217,12 +261,8 @@ class Run:
         blocks.append(f"<dl>{''.join(entries)}</dl>")
         blocks += [f'<p class="warning">{html.escape(w)}</p>' for w in self._warnings]
         if self._parameters:
-            rows = [
-                (name, *_with_error(found["value"], found["sigma"]), found["unit"])
-                for name, found in self._parameters.items()
-            ]
             blocks.append("<h2>Parameters</h2>")
-            blocks.append(_table(("parameter", "value", "uncertainty", "unit"), rows))
+            blocks.append(_parameter_table(self._parameters))
         blocks += self._blocks
         if self.configuration:
             words = html.escape(_toml(self.configuration))
@@ -245,16 +285,31 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return f"<table><thead>{line(columns, 'th')}</thead><tbody>{body}</tbody></table>"
 
 
-def _with_error(value: float, sigma: float | None) -> tuple[Any, Any]:
-    """Round a value and its uncertainty to two digits of the uncertainty."""
-    if sigma is None or not math.isfinite(sigma) or not math.isfinite(value):
-        return value, "not determined"
-    if sigma <= 0:
-        return value, "fixed"
-    places = 1 - math.floor(math.log10(sigma))
-    if not 0 <= places <= 8:
-        return f"{value:.6g}", f"{sigma:.2g}"
-    return f"{value:.{places}f}", f"{sigma:.{places}f}"
+def _parameter_table(parameters: Mapping[str, Mapping[str, Any]]) -> str:
+    """Write values with their errors in their last two digits; leave empty columns out."""
+    pair = lambda ends: "" if ends is None else f"{ends[0]:.6g} to {ends[1]:.6g}"
+    rows = [
+        (
+            name,
+            _with_error(found["value"], found["sigma"]),
+            found["unit"],
+            pair(found.get("interval")),
+            pair(found.get("bounds")),
+            found.get("note", ""),
+        )
+        for name, found in parameters.items()
+    ]
+    titles = ("parameter", "value", "unit", "interval", "searched", "note")
+    used = [i for i in range(len(titles)) if i < 3 or any(row[i] for row in rows)]
+    return _table([titles[i] for i in used], [[row[i] for i in used] for row in rows])
+
+
+def _with_error(value: float, sigma: float | None) -> str:
+    from diffscatter.fitting.result import value_with_error
+
+    if sigma is None or not math.isfinite(sigma):
+        return f"{value:.6g}, not determined"
+    return value_with_error(value, sigma)
 
 
 def _shown(value: Any) -> str:
@@ -320,6 +375,7 @@ th, td {{ padding: 0.25rem 0.9rem 0.25rem 0; text-align: left; border-bottom: 1p
 th {{ border-bottom: 1px solid #999; }} .number {{ text-align: right; }}
 figure {{ margin: 1.2rem 0; }} img {{ max-width: 100%; height: auto; }}
 figcaption, footer {{ color: #555; font-size: 0.9rem; }}
+.lead {{ font-size: 1.1rem; border-left: 4px solid #009e73; padding-left: 0.8rem; }}
 .warning {{ border-left: 4px solid #d55e00; padding-left: 0.8rem; }}
 pre {{ background: #f6f6f6; padding: 0.8rem; overflow-x: auto; font-size: 0.85rem; }}
 </style>

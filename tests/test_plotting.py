@@ -45,6 +45,15 @@ def test_curve_fit_takes_residuals_and_refuses_another_length():
         plotting.curve_fit(curve, INTENSITY[1:])
 
 
+def test_curve_fits_shows_each_curve_and_its_residuals():
+    curves = [checked_curve(Q, s * INTENSITY, 0.1 * INTENSITY, name=f"{s}") for s in (1, 3)]
+    above, *below = drawn(plotting.curve_fits(curves, [INTENSITY, INTENSITY]))
+    assert len(below) == 2 and {"1", "3", "fit"} <= set(above.get_legend_handles_labels()[1])
+    np.testing.assert_allclose(below[1].lines[-1].get_ydata(), 20, rtol=1e-5)
+    with pytest.raises(ValueError, match="2 curves need as many fits"):
+        plotting.curve_fits(curves, [INTENSITY])
+
+
 def test_curves_keep_their_colours_in_both_panels():
     named = {"exact": INTENSITY, "voxels": INTENSITY * 1.01, "binned": INTENSITY * 1.1}
     errors = {"voxels": np.full(40, -1e-2), "binned": np.full(40, 1e-1)}

@@ -51,6 +51,9 @@ def folder(tmp_path):
         run.table(("name", "seconds"), [("x<y", 1.23456789), ("z", 2)])
         run.parameter("radius", 247.83, 1.5, "nm")
         run.parameter("background", 1.0, None)
+        run.parameter("scale", 2.0, 0.1, bounds=(0.0, 2.0), note="at its upper bound")
+        run.lead("It fits <well>.")
+        run.file("copy.txt", lambda path: path.write_text("whole"))
         run.record(reduced_chi2=np.float64(0.3), scatter_loss=np.inf)
         run.warn("sigma < 0")
         run.warn("sigma < 0")
@@ -61,7 +64,8 @@ def folder(tmp_path):
 
 def test_writes_these_files_and_no_others(folder):
     names = {p.name for p in folder.iterdir()}
-    expected = {"summary.json", "result.h5", "report.html", "configuration.toml", "fit.png"}
+    expected = {"summary.json", "result.h5", "report.html", "configuration.toml"}
+    expected |= {"fit.png", "copy.txt"}
     assert names == expected
     assert (folder / "fit.png").read_bytes().startswith(b"\x89PNG")
 
@@ -72,6 +76,8 @@ def test_summary(folder):
     assert summary["seed"] == 3 and summary["seconds"] >= 0
     assert summary["parameters"]["radius"] == {"value": 247.83, "sigma": 1.5, "unit": "nm"}
     assert summary["parameters"]["background"]["sigma"] is None
+    assert summary["parameters"]["scale"]["note"] == "at its upper bound"
+    assert summary["verdict"] == "It fits <well>."
     assert summary["reduced_chi2"] == 0.3
     assert summary["scatter_loss"] is None  # JSON knows no infinity
     assert summary["warnings"] == ["sigma < 0"]
@@ -118,12 +124,19 @@ def test_page_shows_what_was_given(folder):
         "Caption with <i>.",
         "x<y",
         "1.23457",
-        "247.8",
+        "247.8(15)",
+        "0 to 2",
+        "at its upper bound",
         "not determined",
         "sigma < 0",
         "radius = 4.0",
     ):
         assert expected in words
+
+
+def test_the_verdict_comes_first(folder):
+    words = Page((folder / "report.html").read_text()).words
+    assert words.split("A <b> & c")[-1].strip().startswith("It fits <well>.")
 
 
 def test_interrupted_runs_keep_what_they_have(tmp_path):

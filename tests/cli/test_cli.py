@@ -33,7 +33,7 @@ def test_version_and_help_load_no_jax(process):
     )
     done = process(code=code)
     assert not done.returncode, done.stderr
-    for command in ("demo", "fit", "check", "benchmark"):
+    for command in ("demo", "fit", "models", "check", "benchmark"):
         assert f"  {command}" in done.stdout
     for command in ("simulate", "reconstruct", "train", "dataset"):
         assert command not in done.stdout

@@ -1,0 +1,39 @@
+"""``diffscatter models``: every model is listed, and described in full."""
+
+import pytest
+
+from diffscatter import analytic, cli
+
+
+def shown(capsys, *arguments) -> str:
+    assert cli.main(["models", *arguments]) == 0
+    return capsys.readouterr().out
+
+
+def test_lists_every_model_with_its_title(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    lines = shown(capsys).splitlines()
+    for model in analytic.MODELS.values():
+        assert any(model.name in line and model.title in line for line in lines)
+
+
+@pytest.mark.parametrize("name", analytic.MODELS)
+def test_describes_a_model(name, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    model, text = analytic.get(name), shown(capsys, name)
+    assert model.equation in text and model.reference in text
+    for p in model.parameters:
+        row = next(line for line in text.splitlines() if line.startswith(f"{p.name} "))
+        assert f"{p.default:g}" in row and p.unit in row and p.description in row
+    if model.theirs is not None:
+        assert model.theirs.name in text
+        assert all(parameter in text for parameter in model.theirs.parameters)
+
+
+def test_limits_and_radii_are_shown(capsys):
+    text = shown(capsys, "sphere")
+    assert ">= 0" in text and "any" in text and "effective radii: radius" in text
+
+
+def test_an_unknown_model_is_refused_with_the_list(refused):
+    assert "no model is called 'spehre'; there are sphere" in refused("models", "spehre")
