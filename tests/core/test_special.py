@@ -56,6 +56,27 @@ def test_values_and_derivatives(name, dtype):
             assert max(error) < tolerance, x[np.argmax(error)]
 
 
+def test_sine_and_cosine():
+    turns = np.arange(1, 40) * np.pi / 4
+    x = np.concatenate([turns * (1 - 1e-15), turns, np.geomspace(1e-300, 1e6, 300)])
+    x = np.concatenate([x, -x])
+    with jax.enable_x64(True), mpmath.workdps(40):
+        sine, cosine = special.sine_cosine(x)
+        for got, exactly in ((sine, mpmath.sin), (cosine, mpmath.cos)):
+            error = [
+                float(exactly(float(a)) - mpmath.mpf(float(g)))
+                for a, g in zip(x, got, strict=True)
+            ]
+            assert np.abs(error).max() < 3e-16
+        # Beyond, the rounding of x itself; and whatever the phase, no more than 1.
+        far = np.geomspace(1e6, 1e12, 60)
+        assert (np.abs(special.sine_cosine(far)[0] - np.sin(far)) < 2e-16 * far).all()
+        assert np.abs(special.sine_cosine(np.array([1e17, 1e300]))).max() <= 1
+        slopes = jax.jvp(special.sine_cosine, (0.3,), (2.0,))[1]
+        np.testing.assert_allclose(slopes, [2 * np.cos(0.3), -2 * np.sin(0.3)], rtol=1e-15)
+    assert np.isnan(special.sine_cosine(jnp.array([jnp.nan, jnp.inf]))).all()
+
+
 def test_far_values_keep_their_digits():
     # Against the decaying envelope x^-3/2, not against 1.
     with jax.enable_x64(True), mpmath.workdps(40):
