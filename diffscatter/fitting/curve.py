@@ -102,7 +102,7 @@ def fit_curve(
             parameters, data that the loss cannot take, a model that gives no finite values.
 
     Warns:
-        UserWarning: if ``curve.resolution`` is set and ``smear`` is not.
+        UserWarning: if the curve carries a resolution or a slit and ``smear`` is not given.
     """
     loss = loss_named(loss)
     if starts < 0 or draws < 1 or max_steps < 1:
@@ -110,7 +110,7 @@ def fit_curve(
             f"starts must be >= 0, draws and max_steps >= 1, got {starts}, {draws}, {max_steps}"
         )
     notes = []
-    if curve.resolution is not None and smear is None:
+    if smear is None and {"resolution", "slit_length", "slit_width"} & curve.columns.keys():
         warnings.warn(
             f"{curve.name} carries a resolution that is not applied; pass smear=, or use "
             "pipelines.fit, which applies it",

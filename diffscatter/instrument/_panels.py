@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.polynomial.legendre import leggauss, legvander
 
-__all__ = ["panel_weights", "plan_panels"]
+__all__ = ["INNER", "panel_weights", "plan_panels", "projected"]
 
 _HALF_PHASE = 8.0  # rad of a fringe on half a panel
-_INNER, _INNER_WEIGHT = leggauss(48)  # of a piece of a resolution, a few sigma long
+INNER = leggauss(48)  # nodes and weights on a piece of a resolution, a few sigma long
 
 
 def plan_panels(
@@ -63,18 +63,31 @@ def panel_weights(
     Returns:
         Nodes, shape ``(count,)``, and weights, shape ``(n, count)``.
     """
+    start, end, _ = panel
+    a, b = np.maximum(low, start), np.minimum(high, end)
+    use = np.flatnonzero(b > a)
+    middle, half = (a + b)[use] / 2, (b - a)[use] / 2
+    q = middle[:, None] + half[:, None] * INNER[0]
+    nodes, part = projected(panel, q, density(q, use) * INNER[1] * half[:, None])
+    weights = np.zeros((low.size, nodes.size))
+    weights[use] = part
+    return nodes, weights
+
+
+def projected(
+    panel: tuple[float, float, int], q: np.ndarray, weight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a panel's nodes, and the weights on them of sums over other points.
+
+    A sum of ``weight`` times the panel's polynomial at ``q`` within it, both ``(n, m)``, is the
+    sum of the polynomial at the nodes, ``(count,)``, with the weights returned, ``(n, count)``.
+    """
     start, end, count = panel
     t, w = leggauss(count)
     # From values on Gauss-Legendre nodes to the Legendre series of their polynomial, exactly.
     series = legvander(t, count - 1).T * (w * (np.arange(count)[:, None] + 0.5))
-    a, b = np.maximum(low, start), np.minimum(high, end)
-    use = np.flatnonzero(b > a)
-    middle, half = (a + b)[use] / 2, (b - a)[use] / 2
-    q = middle[:, None] + half[:, None] * _INNER
-    weight = density(q, use) * _INNER_WEIGHT * half[:, None]
     basis = legvander((2 * q - start - end) / (end - start), count - 1)
-    weights = np.zeros((low.size, count))
-    weights[use] = np.einsum("ik,ikl->il", weight, basis) @ series
+    weights = np.einsum("ik,ikl->il", weight, basis) @ series
     return (start + end) / 2 + (end - start) / 2 * t, weights
 
 

@@ -18,7 +18,7 @@ from diffscatter.core.checks import check_finite, dtype_of
 from diffscatter.core.pytree import static, struct
 from diffscatter.instrument._panels import panel_weights, plan_panels
 
-__all__ = ["Smear", "pinhole"]
+__all__ = ["Smear", "checked_axis", "integrals", "mean_q", "pinhole", "smear", "visible"]
 
 CONVENTIONS = ("mean", "line", "sasmodels")
 _FADED = 6.0  # a fringe of 6 rad in a standard deviation is smeared down to e^-18
@@ -87,56 +87,64 @@ def pinhole(
         ValueError: if ``q`` or ``resolution`` is traced, of the wrong shape, not finite or
             negative, if ``window`` or ``size`` is not positive, or for another convention.
     """
+    if convention not in CONVENTIONS:
+        known = ", ".join(CONVENTIONS)
+        raise ValueError(f"convention must be one of {known}, got {convention!r}")
     dtype = dtype_of(q, resolution)
     if window is None:
         window = (2.5, 3.0) if convention == "sasmodels" else 3.0
-    q, sigma, window = _checked(q, resolution, window, size, convention)
+    q, (sigma,) = checked_axis(q, size, resolution=resolution)
+    window = np.broadcast_to(np.asarray(window, float), (2,))
+    if not (np.isfinite(window).all() and (window > 0).all()):
+        raise ValueError(f"window must be positive, in standard deviations, got {window}")
     if convention == "sasmodels":
         nodes, matrix = _midpoint(q, sigma, window)
         resolved = np.pi / np.diff(np.sort(nodes)).max() if nodes.size > 1 else np.inf
     else:
-        sizes = _visible(q, sigma) if size is None else np.full(q.shape, float(size))
-        centre = q
-        if convention == "mean":
-            centre = q + sigma**2 / (2 * np.where(q > 0, q, np.inf))
-        nodes, matrix = _integrals(centre, sigma, window, sizes)
+        sizes = visible(q, sigma) if size is None else np.full(q.shape, float(size))
+        centre = mean_q(q, sigma) if convention == "mean" else q
+        nodes, matrix = integrals(centre, sigma, np.zeros_like(q), window, sizes)
         resolved = np.min(sizes, where=sigma > 0, initial=np.inf)
+    return smear(nodes, matrix / matrix.sum(axis=1, keepdims=True), resolved, dtype)
+
+
+def smear(nodes: np.ndarray, matrix: np.ndarray, size: float, dtype: np.dtype) -> Smear:
+    """Return the operator of a planned matrix, its nodes ascending."""
     order = np.argsort(nodes, kind="stable")
-    matrix = matrix[:, order] / matrix.sum(axis=1, keepdims=True)
     return Smear(
         q=jnp.asarray(nodes[order], dtype),
-        matrix=jnp.asarray(matrix, dtype),
-        size=float(resolved),
+        matrix=jnp.asarray(matrix[:, order], dtype),
+        size=float(size),
     )
 
 
-def _checked(q, resolution, window, size, convention):
-    if convention not in CONVENTIONS:
-        known = ", ".join(CONVENTIONS)
-        raise ValueError(f"convention must be one of {known}, got {convention!r}")
-    for name, value in (("q", q), ("resolution", resolution)):
+def checked_axis(q: ArrayLike, size: float | None, **extents: ArrayLike):
+    """Return data points and the extents of what smears them, each as long as q, in float64."""
+    for name, value in {"q": q, **extents}.items():
         if isinstance(value, jax.core.Tracer):
             raise ValueError(f"{name} must not be traced: plan the smearing outside jit")
-    q, sigma = check_finite("q", q), check_finite("resolution", resolution)
-    if q.ndim != 1 or q.size == 0 or sigma.shape not in ((), q.shape):
-        raise ValueError(
-            "q must be one axis and resolution a scalar or as long, got shapes "
-            f"{q.shape} and {sigma.shape}"
-        )
-    q = q.astype(float)
-    sigma = np.broadcast_to(sigma.astype(float), q.shape)
-    for name, array in (("q", q), ("resolution", sigma)):
+    arrays = {name: check_finite(name, value) for name, value in {"q": q, **extents}.items()}
+    shape = arrays["q"].shape
+    for name, array in arrays.items():
+        if len(shape) != 1 or 0 in shape or array.shape not in ((), shape):
+            raise ValueError(
+                f"q must be one axis and {name} a scalar or as long, got shapes {shape} and "
+                f"{array.shape}"
+            )
         if (array < 0).any():
             raise ValueError(f"{name} must be at least 0 1/nm, got {array.min():.6g}")
-    window = np.broadcast_to(np.asarray(window, float), (2,))
-    if not (np.isfinite(window).all() and (window > 0).all()):
-        raise ValueError(f"window must be positive, in standard deviations, got {window}")
     if size is not None and not (np.isfinite(size) and size > 0):
         raise ValueError(f"size must be positive and finite, got {size} nm")
-    return q, sigma, window
+    axis, *found = (np.broadcast_to(array.astype(float), shape) for array in arrays.values())
+    return axis, found
 
 
-def _visible(q: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+def mean_q(q: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    """Return the mean q of rings that a round spot of ``sigma`` covers, to second order."""
+    return q + sigma**2 / (2 * np.where(q > 0, q, np.inf))
+
+
+def visible(q: np.ndarray, sigma: np.ndarray) -> np.ndarray:
     """Return, at each point, the largest size (nm) whose fringes the data could show."""
     order = np.argsort(q)
     spacing = np.empty_like(q)
@@ -145,34 +153,55 @@ def _visible(q: np.ndarray, sigma: np.ndarray) -> np.ndarray:
         return np.minimum(_FADED / sigma, 20 / np.maximum(spacing, 1e-300))
 
 
-def _integrals(q, sigma, window, sizes) -> tuple[np.ndarray, np.ndarray]:
-    """Return nodes and matrix of the exact integrals over piecewise polynomials."""
-    smeared = sigma > 0
+def integrals(q, sigma, width, window, sizes) -> tuple[np.ndarray, np.ndarray]:
+    """Return nodes and matrix of the exact integrals over piecewise polynomials.
+
+    Each point sees the curve through a Gaussian of ``sigma``, cut at ``window``, smeared again
+    by a slit from ``-width`` to ``width``.
+    """
+    smeared = (sigma > 0) | (width > 0)
     # Points without a resolution are nodes themselves.
     nodes, columns = [q[~smeared]], [np.eye(q.size)[:, ~smeared]]
     if smeared.any():
-        low, high = q - window[0] * sigma, q + window[1] * sigma
+        # Between these the density is smooth.
+        ends = (
+            q + far * sigma + side * width
+            for far in (-window[0], window[1])
+            for side in (-1, 1)
+        )
+        breaks = np.sort(list(ends), axis=0)
+        low, high = breaks[0], breaks[-1]
         floor = 0.05 * np.min(q, where=smeared & (q > 0), initial=high.max())
-        parts = [(np.maximum(low, 0.0), high, _gaussian(q, sigma))]
+        density = _density(q, sigma, width, window)
+        parts = [(a, b, density) for a, b in zip(breaks[:-1], breaks[1:], strict=True)]
         if (low < 0).any():
-            # What lies at q' < 0 is seen at |q'|: there the Gaussian's centre is -q.
-            parts.append((np.zeros_like(q), -low, _gaussian(-q, sigma)))
+            # What lies at q' < 0 is seen at |q'|.
+            mirrored = lambda x, point: density(-x, point)
+            parts += [(-b, -a, mirrored) for a, b, _ in parts]
+        parts = [(a, b, f) for a, b, f in parts if (b > np.maximum(a, 0)).any()]
         start = np.where(low < floor, 0.0, low)[smeared]
         end = np.maximum(high, -low)[smeared]
         for panel in plan_panels(start, end, sizes[smeared], floor):
             weights = 0.0
-            for near, far, density in parts:
-                x, part = panel_weights(panel, near, np.where(smeared, far, near), density)
-                weights = weights + part
+            for near, far, part in parts:
+                x, weight = panel_weights(panel, near, np.where(smeared, far, near), part)
+                weights = weights + weight
             nodes.append(x)
             columns.append(weights)
     return np.concatenate(nodes), np.concatenate(columns, axis=1)
 
 
-def _gaussian(centre: np.ndarray, sigma: np.ndarray) -> Callable:
+def _density(centre, sigma, width, window) -> Callable:
+    """Return what a point sees of q: a Gaussian that is cut, convolved with a box."""
+    from scipy.special import ndtr
+
     def density(x: np.ndarray, point: np.ndarray) -> np.ndarray:
-        c, s = centre[point, None], sigma[point, None]
-        return np.exp(-(((x - c) / s) ** 2) / 2) / s
+        c, s, w = (a[point, None] for a in (centre, sigma, width))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            gauss = np.exp(-(((x - c) / s) ** 2) / 2) / (np.sqrt(2 * np.pi) * s)
+            below = lambda z: ndtr(np.clip(z / s, -window[0], window[1]))
+            boxed = (below(x - c + w) - below(x - c - w)) / (2 * w)
+        return np.where(w > 0, boxed, gauss)
 
     return density
 

@@ -99,7 +99,7 @@ def read_text(content: bytes, where: str, columns: str | None = None) -> list[En
             intensity=column["I"],
             sigma=column.get("sigma"),
             resolution=resolution,
-            slit=slit,
+            slit_length=slit,
             q_unit=_q_unit(rest, notes),
             intensity_unit=_intensity_unit(rest),
             notes=tuple(notes),
@@ -277,12 +277,12 @@ def _roles(columns, titles, table: _Run, where: str) -> tuple[list[str], list[st
 
 
 def _resolution(column, stated, where: str):
-    """Split a dq column into a pinhole's and a slit's, which NIST writes as negative dq."""
+    """Split a dq column into a pinhole's and a slit's length, NIST's negative dq."""
     dq = column.get("dq")
     if dq is None:
-        return None, ()
+        return None, None
     if (dq < 0).all():
-        return None, (-dq,)
+        return None, -dq
     top, widest = (values[np.isfinite(values)].max(initial=0) for values in (column["q"], dq))
     if not stated and widest > top:
         raise refusal(
@@ -291,7 +291,7 @@ def _resolution(column, stated, where: str):
             f"q only {top:.4g}",
             'say what the columns hold: columns="q,I,-,sigma" or columns="q,I,sigma,-"',
         )
-    return dq, ()
+    return dq, None
 
 
 def _q_unit(rest: list[str], notes: list[str]) -> str | None:

@@ -135,19 +135,20 @@ def _entry(sasdata: ElementTree.Element, where: str, title: str) -> Entry:
             )
     unit = lambda name: next(iter(units.get(name, [None])))
     unused = [name for name in columns if name in _UNUSED]
-    slits = [name for name in ("dQw", "dQl") if name in columns]
-    if len({unit(name) or unit("Q") for name in ["Q", *slits]}) > 1:
-        raise refusal(where, "slit and Q have different units", "use one unit")
+    if len({unit(name) for name in ("dQw", "dQl") if name in columns}) > 1:
+        raise refusal(where, "dQw and dQl have different units", "use one unit")
     return Entry(
         q=columns["Q"],
         intensity=columns["I"],
         sigma=columns.get("Idev"),
         resolution=columns.get("Qdev"),
-        slit=tuple(columns[name] for name in slits),
+        slit_length=columns.get("dQl"),
+        slit_width=columns.get("dQw"),
         q_unit=unit("Q"),
         intensity_unit=unit("I"),
         sigma_unit=unit("Idev"),
         resolution_unit=unit("Qdev"),
+        slit_unit=unit("dQl" if "dQl" in columns else "dQw"),
         title=title,
         notes=(f"{' and '.join(unused)} in the file, not applied",) if unused else (),
     )

@@ -100,9 +100,7 @@ def save_curve(path: str | Path, curve: Curve, *, fit: np.ndarray | None = None)
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{label(path)}: no such folder: {path.parent}")
-    checked_curve(
-        curve.q, curve.intensity, curve.sigma, curve.resolution, name=curve.name or label(path)
-    )
+    checked_curve(**curve.columns, name=curve.name or label(path))
     if fit is not None:
         if np.shape(fit) != np.shape(curve.q):
             raise ValueError(

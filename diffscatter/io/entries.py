@@ -5,14 +5,13 @@ import re
 
 import numpy as np
 
-from diffscatter.core.data import Curve, checked_curve
+from diffscatter.core.data import ARBITRARY, Curve, checked_curve
 from diffscatter.core.pytree import replace
 from diffscatter.core.units import intensity_factor, q_factor
 from diffscatter.io.guard import refusal
 
-__all__ = ["ARBITRARY", "Entry", "is_arbitrary", "to_curve"]
+__all__ = ["Entry", "to_curve"]
 
-ARBITRARY = "intensity in arbitrary units"  # how such a note begins; the writer reads it back
 NO_SIGMA = "no sigma in the file: no reduced chi-square"
 
 
@@ -22,11 +21,11 @@ class Entry:
 
     Attributes:
         q, intensity, sigma, resolution: the columns, or None where the file has none.
-        slit: slit width or length in the unit of q, one column each; any value but 0 means
-            that the curve is slit-smeared.
+        slit_length, slit_width: half the slit's length and width, likewise.
         mask: True where the file itself rules a row out, or None.
         q_unit, intensity_unit: as the file writes them, or None where it does not say.
-        sigma_unit, resolution_unit: None means the unit of ``intensity`` and of ``q``.
+        sigma_unit: None means the unit of ``intensity``.
+        resolution_unit, slit_unit: None means the unit of ``q``.
         title: what was measured.
         source: where the numbers come from, if the file says.
         notes: what the reader had to decide.
@@ -36,20 +35,17 @@ class Entry:
     intensity: np.ndarray
     sigma: np.ndarray | None = None
     resolution: np.ndarray | None = None
-    slit: tuple[np.ndarray, ...] = ()
+    slit_length: np.ndarray | None = None
+    slit_width: np.ndarray | None = None
     mask: np.ndarray | None = None
     q_unit: str | None = None
     intensity_unit: str | None = None
     sigma_unit: str | None = None
     resolution_unit: str | None = None
+    slit_unit: str | None = None
     title: str = ""
     source: str = ""
     notes: tuple[str, ...] = ()
-
-
-def is_arbitrary(curve: Curve) -> bool:
-    """Return whether a curve's notes say that its intensity has no absolute scale."""
-    return any(note.startswith(ARBITRARY) for note in curve.notes)
 
 
 def to_curve(
@@ -69,7 +65,8 @@ def to_curve(
     factor = _q_factor(entry, where, q_unit, notes)
     columns = {"q": entry.q * factor}
     columns["intensity"], columns["sigma"] = _intensity(entry, where, notes)
-    columns["resolution"] = _resolution(entry, where, factor, notes)
+    for key in ("resolution", "slit_length", "slit_width"):
+        columns[key] = _extent(entry, key, where, factor, notes)
     columns = {key: values for key, values in columns.items() if values is not None}
     mask = np.zeros(entry.q.shape, bool) if entry.mask is None else entry.mask
     for key, values in {**columns, "mask": mask}.items():
@@ -145,30 +142,25 @@ def _absolute(unit: str | None) -> float | None:
     return intensity_factor(text)
 
 
-def _resolution(entry: Entry, where: str, factor: float, notes: list[str]):
-    """The pinhole's sigma of q in 1/nm, or None; slits are reported, not applied."""
-    slits = [np.abs(slit[np.isfinite(slit)]) for slit in entry.slit]
-    widest = max((slit.max() for slit in slits if slit.size), default=0.0)
-    if widest > 0:
-        notes.append(
-            f"slit-smeared (up to {widest * factor:.4g} 1/nm): no pinhole resolution, "
-            "the slit is not applied"
-        )
+def _extent(entry: Entry, key: str, where: str, factor: float, notes: list[str]):
+    """A resolution, or half a slit's length or width, in 1/nm, or None."""
+    values, words = getattr(entry, key), key.replace("_", " ")
+    if values is None:
         return None
-    if entry.resolution is None:
+    if (values == 0).all():
+        if key == "resolution":
+            notes.append("resolution is zero throughout: absent")
         return None
-    if (entry.resolution == 0).all():
-        notes.append("resolution is zero throughout: absent")
-        return None
-    zero = int((entry.resolution == 0).sum())
+    zero = int((values == 0).sum())
     if zero:
-        notes.append(f"resolution is zero at {zero} of {entry.resolution.size} points")
-    if entry.resolution_unit is None:
-        return entry.resolution * factor
+        notes.append(f"{words} is zero at {zero} of {values.size} points: sharp there")
+    unit = entry.resolution_unit if key == "resolution" else entry.slit_unit
+    if unit is None:
+        return values * factor
     try:
-        return entry.resolution * q_factor(entry.resolution_unit)
+        return values * q_factor(unit)
     except ValueError as error:
-        raise refusal(where, f"resolution: {error}", "mend its unit in the file") from None
+        raise refusal(where, f"{words}: {error}", "mend its unit in the file") from None
 
 
 def _bad(columns: dict[str, np.ndarray]) -> np.ndarray:
@@ -178,8 +170,9 @@ def _bad(columns: dict[str, np.ndarray]) -> np.ndarray:
     sigma = columns.get("sigma")
     if sigma is not None and not (sigma == 0).all():
         bad |= sigma <= 0
-    if "resolution" in columns:
-        bad |= columns["resolution"] < 0
+    for key in ("resolution", "slit_length", "slit_width"):
+        if key in columns:
+            bad |= columns[key] < 0
     return bad
 
 
@@ -195,7 +188,7 @@ def _averaged(columns: dict[str, np.ndarray], notes: list[str]) -> dict[str, np.
     """Merge neighbouring rows of equal q, weighted by 1/sigma^2.
 
     The mixture of Gaussians of one centre has the mean of their variances, so resolutions
-    average as squares. Rows that do not repeat keep their bits.
+    and slits average as squares. Rows that do not repeat keep their bits.
     """
     q, sigma = columns["q"], columns.get("sigma")
     first = np.diff(q, prepend=np.nan) != 0
@@ -213,15 +206,15 @@ def _averaged(columns: dict[str, np.ndarray], notes: list[str]) -> dict[str, np.
         "q": lambda values: values[first],
         "intensity": mean,
         "sigma": lambda values: np.where((values == 0).all(), 0.0, total**-0.5),
-        "resolution": lambda values: np.sqrt(mean(values**2)),
     }
+    extent = lambda values: np.sqrt(mean(values**2))
     single = np.bincount(group) == 1
     notes.append(
         f"{int((~single).sum())} repeated q averaged as asked, first at row "
         f"{int(np.flatnonzero(first)[np.argmin(single)])}"
     )
     return {
-        key: np.where(single, values[first], merge[key](values))
+        key: np.where(single, values[first], merge.get(key, extent)(values))
         for key, values in columns.items()
     }
 

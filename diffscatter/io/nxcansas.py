@@ -14,7 +14,7 @@ import numpy as np
 
 from diffscatter.core.data import Curve
 from diffscatter.core.files import atomic
-from diffscatter.io.entries import Entry, is_arbitrary
+from diffscatter.io.entries import Entry
 from diffscatter.io.guard import FileError, label, refusal
 from diffscatter.io.hdf5 import children, follow, numbers, open_file, texts
 
@@ -105,14 +105,11 @@ def _entry(parent: h5py.Group, group: h5py.Group, where: str, shared: bool) -> E
     resolutions = texts(q_node, "resolutions") or [
         name for name in ("Qdev", "dQw", "dQl") if dataset(name) is not None
     ]
-    shape = (texts(q_node, "resolutions_description") or ["Gaussian"])[0]
-    if resolutions and shape.lower() != "gaussian":
+    pinhole, length, width = _resolution_names(resolutions)
+    shape = (texts(q_node, "resolutions_description") or ["Gaussian"])[-1]
+    if pinhole and shape.lower() != "gaussian":
         notes.append(f"resolution of type {shape!r} is not a Gaussian's sigma: not applied")
-        resolutions = []
-    pinhole = resolutions[0] if len(resolutions) == 1 else None
-    if pinhole in ("dQw", "dQl"):
         pinhole = None
-    slits = [] if pinhole else resolutions
     for name in [*(named or []), *resolutions]:
         if dataset(name) is None:
             raise refusal(
@@ -124,16 +121,31 @@ def _entry(parent: h5py.Group, group: h5py.Group, where: str, shared: bool) -> E
         intensity=np.atleast_1d(column(signal)),
         sigma=column(sigma),
         resolution=column(pinhole),
-        slit=tuple(column(name) for name in slits),
+        slit_length=column(length),
+        slit_width=column(width),
         mask=None if mask is None else mask.astype(bool),
         q_unit=unit(axis),
         intensity_unit=unit(signal),
         sigma_unit=unit(sigma),
         resolution_unit=unit(pinhole),
+        slit_unit=unit(length or width),
         title=_title(parent, group, where, shared),
         source=next(iter(_stored_notes(parent, where, "source")), ""),
         notes=tuple(notes),
     )
+
+
+def _resolution_names(names: list[str]) -> tuple[str | None, str | None, str | None]:
+    """Tell the pinhole's sigma, the slit's length and its width apart, by their names.
+
+    Two without a known name are a slit's, in the order of the definition: width, length.
+    """
+    length = next((name for name in names if name.lower() == "dql"), None)
+    width = next((name for name in names if name.lower() == "dqw"), None)
+    rest = [name for name in names if name not in (length, width)]
+    if len(rest) == 2 and not (length or width):
+        return None, rest[1], rest[0]
+    return (rest[0] if rest else None), length, width
 
 
 def _title(parent: h5py.Group, group: h5py.Group, where: str, shared: bool) -> str:
@@ -172,12 +184,18 @@ def write_nxcansas(path: Path, curve: Curve, fit: np.ndarray | None) -> None:
             data, NX_class="NXdata", canSAS_class="SASdata", signal="I", I_axes="Q", axes="Q"
         )
         data.attrs["Q_indices"] = np.array([0], np.int32)
-        unit = "a.u." if is_arbitrary(curve) else "1/cm"
+        length, width = curve.slit_length, curve.slit_width
+        if length is not None or width is not None:  # others tell them by their order
+            none = np.zeros_like(curve.q)
+            length, width = (none if v is None else v for v in (length, width))
+        unit = "a.u." if curve.arbitrary else "1/cm"
         columns = {
             "Q": (curve.q, "1/nm"),
             "I": (curve.intensity, unit),
             "Idev": (curve.sigma, unit),
             "Qdev": (curve.resolution, "1/nm"),
+            "dQw": (width, "1/nm"),
+            "dQl": (length, "1/nm"),
             "Imodel": (fit, unit),
         }
         for name, (values, units) in columns.items():
@@ -186,8 +204,14 @@ def write_nxcansas(path: Path, curve: Curve, fit: np.ndarray | None) -> None:
                 _label(node, units=units)
         if curve.sigma is not None:
             _label(data["I"], uncertainties="Idev")
-        if curve.resolution is not None:
-            _label(data["Q"], resolutions="Qdev", resolutions_description="Gaussian")
+        kinds = {"dQw": "Square", "dQl": "Square", "Qdev": "Gaussian"}
+        kinds = {name: kind for name, kind in kinds.items() if name in data}
+        if kinds:
+            _label(
+                data["Q"],
+                resolutions=list(kinds),
+                resolutions_description=list(kinds.values()),
+            )
         if fit is not None:
             _label(data, auxiliary_signals="Imodel")
         note = entry.create_group(_NOTE)
@@ -204,6 +228,10 @@ def _text(group: h5py.Group, name: str, lines: list[str]) -> None:
     group.create_dataset(name, data=np.array(coded, dtype), dtype=dtype, fletcher32=True)
 
 
-def _label(node: h5py.HLObject, **texts: str) -> None:
+def _label(node: h5py.HLObject, **texts: str | list[str]) -> None:
+    """Write attributes; a list has texts of variable length, or sasdata cannot read it."""
     for name, value in texts.items():
-        node.attrs[name] = np.bytes_(value)
+        if isinstance(value, list) and len(value) > 1:
+            node.attrs[name] = np.array(value, h5py.string_dtype())
+        else:
+            node.attrs[name] = np.bytes_(value if isinstance(value, str) else value[0])

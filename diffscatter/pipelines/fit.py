@@ -14,7 +14,7 @@ from diffscatter.analytic.distributions import DISTRIBUTIONS, Distribution
 from diffscatter.core.data import Curve
 from diffscatter.core.pytree import replace
 from diffscatter.fitting import Bounds, FitResult, Loss, fit_curve
-from diffscatter.instrument import pinhole
+from diffscatter.instrument import smear_of
 
 __all__ = ["fit"]
 
@@ -62,7 +62,7 @@ def fit(
             cannot be told from the scale.
         polydispersity: parameter to ``"gaussian"``, ``"lognormal:0.1"`` (with the width to
             start from) or a distribution of ``analytic``. Distributions are by number.
-        resolution: ``"auto"``: a pinhole of the curve's own resolution, if it has one; None:
+        resolution: ``"auto"``: what the curve itself carries, pinhole, slit or both; None:
             none; or a callable such as :func:`~diffscatter.instrument.pinhole` returns.
         starts, draws, key, loss, max_steps: as in :func:`~diffscatter.fitting.fit_curve`.
 
@@ -121,13 +121,12 @@ def _resolved(curve: Curve, resolution: Any) -> tuple[Curve, Callable | None, li
     if callable(resolution):
         return curve, resolution, []
     if resolution == "auto":
-        if curve.resolution is None:
-            return curve, None, []
-        return curve, pinhole(curve.q, curve.resolution), []
+        return curve, smear_of(curve), []
     if resolution is not None:
         raise ValueError(f'resolution must be "auto", None or a callable, got {resolution!r}')
-    notes = [] if curve.resolution is None else ["the curve's resolution is left out, as asked"]
-    return replace(curve, resolution=None), None, notes
+    sharp = replace(curve, resolution=None, slit_length=None, slit_width=None)
+    same = sharp.columns.keys() == curve.columns.keys()
+    return sharp, None, [] if same else ["the curve's resolution is left out, as asked"]
 
 
 def _asked(vary: Any) -> dict[str, Any] | None:

@@ -32,7 +32,10 @@ def test_accepts_and_keeps_double_precision():
         ((Q, changed(ONES, 4, np.inf)), r"intensity is NaN or infinite.*first row 4"),
         ((Q, ONES, changed(ONES, 5, np.nan)), "sigma is NaN"),
         ((changed(Q, 0, 0.0), ONES), "q is not above 0.*beam stop"),
-        ((changed(Q, 4, 0.95), ONES), r"q steps back \(1 rows, first row 5\); sort it"),
+        (
+            (changed(Q, 4, 0.95), ONES),
+            r"q steps back \(1 rows, first row 5\); sort it, or merge",
+        ),
         ((changed(Q, 4, Q[5]), ONES), "q repeats.*average"),
         ((Q, -ONES), "no intensity is above 0"),
         ((Q, ONES, changed(ONES, 2, 0.0)), "sigma is not above 0.*first row 2.*error model"),

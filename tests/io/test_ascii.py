@@ -134,8 +134,8 @@ def test_slit_of_the_nist_columns(tmp_path):
     slit = np.full(4, -0.117)
     path = write(tmp_path / "a.abs", table(Q, INTENSITY, SIGMA, slit))
     curve = load_curve(path, q_unit="1/A")
-    assert curve.resolution is None
-    assert any("slit-smeared (up to 1.17 1/nm)" in note for note in curve.notes)
+    assert curve.resolution is None and curve.slit_width is None
+    np.testing.assert_allclose(curve.slit_length, 1.17, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

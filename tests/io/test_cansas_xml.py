@@ -97,14 +97,24 @@ def test_several_sasdata_in_one_entry(tmp_path):
     assert [curve.name for curve in curves] == ["latex (0)", "latex (front)"]
 
 
-@pytest.mark.parametrize("slit", ["dQl", "dQw"])
-def test_slit_smearing_is_said_not_applied(tmp_path, slit):
+@pytest.mark.parametrize("slit, field", [("dQl", "slit_length"), ("dQw", "slit_width")])
+def test_slits(tmp_path, slit, field):
     text = document(entry(extra=f'<{slit} unit="1/A">0.117</{slit}>'))
     curve = load_curve(write(tmp_path, text))
-    assert curve.resolution is None
-    assert any("slit-smeared (up to 1.17 1/nm)" in note for note in curve.notes)
+    assert curve.columns.keys() == {"q", "intensity", "sigma", field} and curve.notes == ()
+    np.testing.assert_allclose(getattr(curve, field), 1.17, rtol=1e-6)
     no_slit = load_curve(write(tmp_path, text.replace(">0.117<", ">0<")))
-    assert no_slit.notes == ()
+    assert no_slit.columns.keys() == {"q", "intensity", "sigma"} and no_slit.notes == ()
+    own = text.replace(f'{slit} unit="1/A"', f'{slit} unit="1/nm"')
+    found = getattr(load_curve(write(tmp_path, own)), field)
+    np.testing.assert_allclose(found, 0.117, rtol=1e-6)
+
+
+def test_one_point_without_resolution_is_sharp_alone(tmp_path):
+    rows = document(entry(extra='<Qdev unit="1/A">0.001</Qdev>'))
+    curve = load_curve(write(tmp_path, rows.replace(">0.001<", ">0<", 1)))
+    np.testing.assert_allclose(curve.resolution, [0, 0.01, 0.01], rtol=1e-6)
+    assert curve.notes == ("resolution is zero at 1 of 3 points: sharp there",)
 
 
 def test_zero_resolution_and_zero_sigma_are_absent_and_said(tmp_path):

@@ -139,10 +139,9 @@ def test_both_entries_of_the_latex():
     sans = load_curve(path, entry=0, average_repeats=True)
     assert sans.q.size == 299 and sans.resolution is not None
     usans = load_curve(path, entry=1)
-    assert usans.q.size == 82 and usans.resolution is None
-    assert usans.notes == (
-        "slit-smeared (up to 1.17 1/nm): no pinhole resolution, the slit is not applied",
-    )
+    assert usans.q.size == 82 and usans.resolution is None and usans.slit_width is None
+    np.testing.assert_allclose(usans.slit_length, 1.17, rtol=1e-15)
+    assert usans.notes == ()
     assert [c.q.size for c in load_curves(path, average_repeats=True)] == [299, 82]
 
 

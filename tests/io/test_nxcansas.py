@@ -123,15 +123,31 @@ def test_resolution_that_is_no_gaussian_is_said_not_applied(path):
     assert curve.resolution is None and "'Bin'" in curve.notes[0]
 
 
-@pytest.mark.parametrize("names", ["dQw,dQl", ["dQw", "dQl"], None, "dQl"])
-def test_slits_are_said_not_applied(path, names):
+@pytest.mark.parametrize(
+    "names", ["dQw,dQl", ["dQw", "dQl"], ["dQl", "dQw"], None, "dQl", ["w", "l"]]
+)
+def test_slits(path, names):
+    wide, long = ("w", "l") if names == ["w", "l"] else ("dQw", "dQl")
     with h5py.File(path, "w") as file:
-        data = add(file, columns={"dQw": 0 * Q, "dQl": np.full(4, 0.117)})
+        data = add(file, columns={wide: 0.01 * Q, long: np.full(4, 0.117)})
         if names:
             data["Q"].attrs["resolutions"] = names
     curve = load_curve(path)
-    assert curve.resolution is None
-    assert any("slit-smeared (up to 1.17 1/nm)" in note for note in curve.notes)
+    assert curve.resolution is None and curve.notes == ()
+    np.testing.assert_allclose(curve.slit_length, 1.17, rtol=1e-6)
+    if names == "dQl":
+        assert curve.slit_width is None
+    else:
+        np.testing.assert_allclose(curve.slit_width, 0.1 * Q, rtol=1e-6)
+
+
+def test_a_pinhole_and_a_slit(path):
+    columns = {"dQw": 0.01 * Q, "dQl": np.full(4, 0.117), "Qdev": 0.1 * Q}
+    with h5py.File(path, "w") as file:
+        add(file, columns=columns)
+    curve = load_curve(path)
+    np.testing.assert_allclose(curve.resolution, Q, rtol=1e-6)
+    np.testing.assert_allclose(curve.slit_length, 1.17, rtol=1e-6)
 
 
 def test_masked_rows_are_reported(path):
@@ -220,25 +236,25 @@ def test_text_or_wrong_length_in_place_of_numbers(path):
 def curve(dtype=np.float64, **changes):
     rng = np.random.default_rng(1)
     q = np.sort(rng.uniform(0.01, 3, 50)).astype(dtype)
-    values = [rng.uniform(0.1, 9, 50).astype(dtype) for _ in range(3)]
-    fields = dict(zip(("intensity", "sigma", "resolution"), values, strict=True)) | changes
+    names = ("intensity", "sigma", "resolution", "slit_length", "slit_width")
+    fields = {name: rng.uniform(0.1, 9, 50).astype(dtype) for name in names} | changes
     return Curve(q=q, **fields, name="latex in D₂O", source="bench 7", notes=("one", "two, 3"))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("changes", [{}, {"sigma": None, "notes": ()}, {"resolution": None}])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"sigma": None}, {"resolution": None}, {"slit_length": None, "slit_width": None}],
+)
 def test_round_trip_to_the_last_bit(path, dtype, changes):
-    changes = {key: value for key, value in changes.items() if key != "notes"}
     with jax.enable_x64(dtype == np.float64):
         saved = curve(dtype, **changes)
         save_curve(path, saved)
         loaded = load_curve(path)
-        for key in ("q", "intensity", "sigma", "resolution"):
-            a, b = getattr(saved, key), getattr(loaded, key)
-            assert (a is None) == (b is None)
-            if a is not None:
-                assert a.dtype == b.dtype == dtype
-                np.testing.assert_array_equal(a, b)
+        assert saved.columns.keys() == loaded.columns.keys()
+        for key, values in saved.columns.items():
+            assert values.dtype == loaded.columns[key].dtype == dtype
+            np.testing.assert_array_equal(values, loaded.columns[key])
     assert (loaded.name, loaded.source) == (saved.name, saved.source)
     assert loaded.notes[:2] == saved.notes
     assert len(loaded.notes) == 2 + (saved.sigma is None)
@@ -253,20 +269,28 @@ def test_arbitrary_units_stay_arbitrary(path, tmp_path):
     assert load_curve(path).notes == load_curve(text).notes
 
 
-def test_other_programs_read_what_we_write(path):
+@pytest.mark.parametrize(
+    "absent", [("slit_length", "slit_width"), ("resolution", "slit_width"), ("resolution",), ()]
+)
+def test_other_programs_read_what_we_write(path, absent):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the loader's own deprecations
         loader = pytest.importorskip("sasdata.dataloader.loader").Loader()
         with jax.enable_x64(True):
-            saved = curve()
+            saved = curve(**dict.fromkeys(absent))
             save_curve(path, saved, fit=saved.intensity)
         (found,) = loader.load(str(path))
     assert found.title == saved.name and not found.errors
     # The loader converts to 1/A: one multiplication, so a few units in the last place.
     np.testing.assert_allclose(10 * found.x, saved.q, rtol=1e-15)
-    np.testing.assert_allclose(10 * found.dx, saved.resolution, rtol=1e-15)
     np.testing.assert_allclose(found.y, saved.intensity, rtol=1e-15)
     np.testing.assert_allclose(found.dy, saved.sigma, rtol=1e-15)
+    for theirs, name in (("dx", "resolution"), ("dxl", "slit_length"), ("dxw", "slit_width")):
+        values = getattr(found, theirs)
+        if name not in absent:
+            np.testing.assert_allclose(10 * values, saved.columns[name], rtol=1e-15)
+        else:
+            assert values is None or not np.any(values)
 
 
 def test_a_fit_is_stored_beside_its_curve(path):
@@ -279,7 +303,7 @@ def test_a_fit_is_stored_beside_its_curve(path):
         names = []
         file.visititems(lambda _, node: names.append(node))
         stored = [node for node in names if isinstance(node, h5py.Dataset)]
-        assert len(stored) == 10 and all(node.fletcher32 for node in stored)
+        assert len(stored) == 12 and all(node.fletcher32 for node in stored)
     np.testing.assert_array_equal(load_curve(path).intensity, saved.intensity)
 
 
