@@ -63,11 +63,10 @@ def search(
         linear: indices of the parameters in which the prediction is linear.
         max_steps: evaluations of the Jacobian that a start may use.
     """
-    parameters, data, sigma = problem.parameters, problem.data, problem.sigma
-    weights = problem.loss.weights(data, sigma)
+    parameters, data, weights = problem.parameters, problem.data, problem.weights()
 
     def residuals(values: Array) -> Array:
-        return problem.loss.residuals(problem.predict(values), data, sigma)
+        return problem.residuals(problem.predict(values))
 
     def improved(values: Array) -> tuple[Array, Array]:
         better = best_linear(problem.predict, parameters, linear, values, data, weights)
@@ -96,8 +95,8 @@ def search(
         steps=steps,
         converged=converged,
         fitted=fitted,
-        residuals=problem.loss.residuals(fitted, data, sigma),
-        jacobian=jacobian * problem.loss.information(fitted, data, sigma)[:, None],
+        residuals=problem.residuals(fitted),
+        jacobian=jacobian * problem.information(fitted)[:, None],
     )
 
 

@@ -10,8 +10,9 @@ A bounded value x is a smooth function of an unbounded z, on a linear or a logar
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as changed
 from typing import Any
 
 import jax
@@ -22,7 +23,13 @@ from jax import Array
 from diffscatter.core.checks import concrete
 from diffscatter.core.pytree import static, struct
 
-__all__ = ["Bounds", "Parameters", "free_parameters", "parameter_values"]
+__all__ = [
+    "Bounds",
+    "Parameters",
+    "free_parameters",
+    "joint_parameters",
+    "parameter_values",
+]
 
 # Beyond |z| = 12 the value is within 6e-6 of the range of its bound, and a solver that walks on
 # gains nothing: there the value stays put, so that a fit against a bound ends.
@@ -61,42 +68,47 @@ class Bounds:
 
 @struct
 class Parameters:
-    """The free parameters of one model: a plan that packs and unpacks them.
+    """The free parameters of a model, or of several: a plan that packs and unpacks them.
 
     ``low`` and ``high`` are data, so that new bounds need no new compilation; which leaves are
-    free, and on which axis they move, is structure.
+    free, which of them move together, and on which axis, is structure.
 
     Attributes:
         low, high: bounds in the parameters' own units. Shape ``(n,)``.
         names: one a parameter.
         logarithmic: which of them move on a logarithmic axis.
-        slots: for each, the index of its leaf and its index in the flattened leaf.
-        depths: for each, how deep in the model it lies; 1 is the top.
+        slots: for each, where it stands: leaf, and index in the flattened leaf. A parameter
+            that several models share stands in several places.
+        depths: for each, how deep in its model it lies; 1 is the top.
     """
 
     low: Array
     high: Array
     names: tuple[str, ...] = static()
     logarithmic: tuple[bool, ...] = static()
-    slots: tuple[tuple[int, int], ...] = static()
+    slots: tuple[tuple[tuple[int, int], ...], ...] = static()
     depths: tuple[int, ...] = static()
 
     def values(self, model: Any) -> Array:
-        """Return the free values of ``model``, shape ``(n,)``, in the dtype of the bounds."""
+        """Return the free values of ``model``, shape ``(n,)``, in the dtype of the bounds.
+
+        Of a shared parameter the first model's.
+        """
         leaves = jax.tree.leaves(model)
-        free = [jnp.ravel(leaves[leaf])[element] for leaf, element in self.slots]
+        free = [jnp.ravel(leaves[leaf])[element] for (leaf, element), *_ in self.slots]
         return jnp.stack(free).astype(self.low.dtype)
 
     def insert(self, model: Any, values: Array | list[Array]) -> Any:
         """Return ``model`` with its free values replaced; ``n`` of them, as array or list."""
         leaves, tree = jax.tree.flatten(model)
-        for i, (leaf, element) in enumerate(self.slots):
-            old = jnp.asarray(leaves[leaf])
-            if old.ndim == 0:
-                leaves[leaf] = values[i]
-            else:
-                flat = old.ravel().astype(self.low.dtype).at[element].set(values[i])
-                leaves[leaf] = flat.reshape(old.shape)
+        for i, places in enumerate(self.slots):
+            for leaf, element in places:
+                old = jnp.asarray(leaves[leaf])
+                if old.ndim == 0:
+                    leaves[leaf] = values[i]
+                else:
+                    flat = old.ravel().astype(self.low.dtype).at[element].set(values[i])
+                    leaves[leaf] = flat.reshape(old.shape)
         return jax.tree.unflatten(tree, leaves)
 
     def pack(self, values: Array) -> Array:
@@ -138,53 +150,127 @@ def free_parameters(model: Any, free: Mapping[str, Any]) -> Parameters:
         ValueError: for a name that is unknown, ambiguous or given twice (listing the valid
             ones), for bad bounds, and for a value of ``model`` outside its bounds.
     """
+    return _plan(_found(model, free))
+
+
+def joint_parameters(
+    models: Sequence[Any],
+    free: Sequence[Mapping[str, Any]],
+    shared: Collection[str],
+    curves: Sequence[str],
+) -> Parameters:
+    """Return the plan of the free parameters of several models, as of one tuple of them.
+
+    A shared parameter keeps its name; any other is one for each curve, ``scale[first]``.
+
+    Args:
+        models: one a curve.
+        free: for each model as in :func:`free_parameters`.
+        shared: names of the parameters that are one and the same in all models that free it;
+            it lies within the bounds of each. An array's name means all of its elements.
+        curves: names of the curves, all different.
+
+    Raises:
+        ValueError: as :func:`free_parameters`; for a shared name that no model frees, and for
+            shared bounds that leave nothing.
+    """
+    merged: dict[str, _Free] = {}
+    offset, used = 0, set()
+    for model, chosen, curve in zip(models, free, curves, strict=True):
+        for found in _found(model, chosen):
+            common = {found.name, found.name.partition("[")[0]} & set(shared)
+            name = found.name if common else f"{found.name}[{curve}]"
+            used |= common
+            slots = tuple((leaf + offset, element) for leaf, element in found.slots)
+            here = changed(found, name=name, slots=slots)
+            merged[name] = merged[name].joined(here) if name in merged else here
+        offset += len(jax.tree.leaves(model))
+    if missing := [name for name in shared if name not in used]:
+        known = dict.fromkeys(name for chosen in free for name in chosen)
+        raise ValueError(f"shared {missing[0]!r} is not free; free are {', '.join(known)}")
+    return _plan(list(merged.values()))
+
+
+@dataclass(frozen=True)
+class _Free:
+    """One free parameter of a model, found by its name."""
+
+    name: str
+    slots: tuple[tuple[int, int], ...]
+    bounds: Bounds
+    value: float
+    depth: int
+
+    def joined(self, other: "_Free") -> "_Free":
+        """Return the one parameter that stands for both."""
+        low = max(self.bounds.low, other.bounds.low)
+        high = min(self.bounds.high, other.bounds.high)
+        if not low < high:
+            raise ValueError(f"the bounds of shared {self.name} leave nothing between them")
+        bounds = Bounds(low, high, log=self.bounds.log or other.bounds.log)
+        _check_start(self.name, self.value, bounds)
+        return changed(self, slots=self.slots + other.slots, bounds=bounds)
+
+
+def _found(model: Any, free: Mapping[str, Any]) -> list[_Free]:
     if not free:
         raise ValueError(f"no parameter is free; name at least one of {_listed(model)}")
     leaves = _paths(model)
     short = _short_names([path for path, _ in leaves])
-    names, slots, bounds = [], [], []
+    found: list[_Free] = []
     for name, given in free.items():
         limits = _bounds(name, given)
         leaf, chosen = _resolve(name, leaves, model)
-        value = np.ravel(np.asarray(leaves[leaf][1], dtype=float))
+        path, array = leaves[leaf]
+        value = np.ravel(np.asarray(array, dtype=float))
         for element in range(value.size) if chosen is None else [chosen]:
             slot = (leaf, element)
-            label = _label(limits.label or short[leaf], np.shape(leaves[leaf][1]), element)
-            if slot in slots or label in names:
+            label = _label(limits.label or short[leaf], np.shape(array), element)
+            if any(slot in other.slots or label == other.name for other in found):
                 raise ValueError(f"{label} is made free twice; name it once")
-            if not limits.low <= value[element] <= limits.high:
-                raise ValueError(
-                    f"{label} starts at {value[element]:.6g}, outside its bounds "
-                    f"({limits.low:g}, {limits.high:g}); move the start or widen the bounds"
-                )
-            names.append(label)
-            slots.append(slot)
-            bounds.append(limits)
+            start = float(value[element])
+            _check_start(label, start, limits)
+            found.append(_Free(label, (slot,), limits, start, path.count(".") + 1))
+    return found
+
+
+def _check_start(label: str, value: float, limits: Bounds) -> None:
+    if not limits.low <= value <= limits.high:
+        raise ValueError(
+            f"{label} starts at {value:.6g}, outside its bounds "
+            f"({limits.low:g}, {limits.high:g}); move the start or widen the bounds"
+        )
+
+
+def _plan(found: Sequence[_Free]) -> Parameters:
     return Parameters(
-        low=np.array([b.low for b in bounds]),
-        high=np.array([b.high for b in bounds]),
-        names=tuple(names),
-        logarithmic=tuple(bool(b.log) for b in bounds),
-        slots=tuple(slots),
-        depths=tuple(leaves[leaf][0].count(".") + 1 for leaf, _ in slots),
+        low=np.array([p.bounds.low for p in found]),
+        high=np.array([p.bounds.high for p in found]),
+        names=tuple(p.name for p in found),
+        logarithmic=tuple(bool(p.bounds.log) for p in found),
+        slots=tuple(p.slots for p in found),
+        depths=tuple(p.depth for p in found),
     )
 
 
-def parameter_values(model: Any, without: Parameters | None = None) -> dict[str, float]:
+def parameter_values(
+    model: Any, without: Parameters | None = None, first: int = 0
+) -> dict[str, float]:
     """Return every parameter of ``model`` by name, arrays element by element.
 
     Args:
         model: any pytree of numbers and arrays.
         without: leaves out those that are free in this plan.
+        first: number of leaves that the plan counts before those of this model.
     """
-    free = () if without is None else without.slots
+    free = () if without is None else {slot for places in without.slots for slot in places}
     leaves = _paths(model)
     short = _short_names([path for path, _ in leaves])
     values = {}
     for i, (name, (_, leaf)) in enumerate(zip(short, leaves, strict=True)):
         shape = np.shape(leaf)
         for element, value in enumerate(np.ravel(np.asarray(leaf, dtype=float))):
-            if (i, element) not in free:
+            if (i + first, element) not in free:
                 values[_label(name, shape, element)] = float(value)
     return values
 
