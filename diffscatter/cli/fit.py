@@ -31,7 +31,8 @@ def add(commands: Any) -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="value of a parameter (nm, 1/nm^2, 1/cm), fixed unless --vary names it",
+        help="value of a parameter (nm, 1/nm^2, 1/cm, or with its unit, as 40A, 4e-6/A^2), "
+        "fixed unless --vary names it",
     )
     parser.add_argument(
         "--vary",
@@ -47,9 +48,6 @@ def add(commands: Any) -> argparse.ArgumentParser:
         metavar="NAME=KIND:WIDTH",
         help="as radius=lognormal:0.1; the width is where the search begins",
     )
-    parser.add_argument("--q-min", type=float, default=0.0, metavar="Q", help="1/nm")
-    parser.add_argument("--q-max", type=float, default=float("inf"), metavar="Q", help="1/nm")
-    parser.add_argument("--resolution", choices=("auto", "none"), default="auto")
     parser.add_argument("--loss", choices=("chi2", "poisson", "log"), default="chi2")
     parser.add_argument("--starts", type=int, default=32, help="random starts (32)")
     parser.add_argument("--seed", type=int, default=1, help="of the starts (1)")
@@ -74,14 +72,19 @@ def run(options: argparse.Namespace) -> None:
         raise ValueError(f"name a model: --model, one of {', '.join(analytic.MODELS)}")
     units = {p.name: p.unit for p in analytic.get(options.model).parameters}
     units |= {"background": "1/cm"}
-    values = {name: number(name, text) for name, text in pairs("set", options.set)}
-    vary = {name: bounds(name, text) for name, text in pairs("vary", options.vary)}
+    values = {
+        name: number(name, text, units.get(name, ""))
+        for name, text in pairs("set", options.set)
+    }
+    vary = {
+        name: bounds(name, text, units.get(name, ""))
+        for name, text in pairs("vary", options.vary)
+    }
     spread = dict(pairs("polydispersity", options.polydispersity))
     curve, *others = read_curves(options)
     if others:
         names = ", ".join(repr(c.name) for c in (curve, *others))
         raise ValueError(f"{options.data} holds {names}; choose one with --entry (from 0)")
-    curve = curve.select(options.q_min, options.q_max)
 
     used = vars(options) | {"set": values, "polydispersity": spread}
     for name in ("run", "parser", "command", "config"):
@@ -98,7 +101,7 @@ def run(options: argparse.Namespace) -> None:
                 set=values,
                 vary=vary or None,
                 polydispersity=spread,
-                resolution=None if options.resolution == "none" else options.resolution,
+                resolution=None if options.no_resolution else "auto",
                 starts=options.starts,
                 key=jax.random.key(options.seed),
                 loss=options.loss,

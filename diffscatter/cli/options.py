@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,23 +11,26 @@ from typing import Any
 __all__ = [
     "add_curve",
     "add_output",
+    "as_options",
     "bounds",
     "console",
     "number",
     "pairs",
     "read_curves",
+    "reading",
+    "span",
     "start_jax",
     "take_defaults",
 ]
 
 
 def add_curve(parser: argparse.ArgumentParser) -> None:
-    """Add the file and how to read it: the options of ``io.load_curve``."""
+    """Add the file, how to read it, and what to do with the curve before it is used."""
     parser.add_argument(
         "data", type=Path, nargs="?", metavar="DATA", help="text, canSAS XML or NXcanSAS"
     )
     parser.add_argument(
-        "--q-unit", metavar="UNIT", help="1/A or 1/nm, where the file does not say"
+        "--unit", metavar="UNIT", help="of q, 1/A or 1/nm, where the file does not say"
     )
     parser.add_argument("--entry", metavar="N", help="number or title, where there are several")
     parser.add_argument(
@@ -34,19 +38,80 @@ def add_curve(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--drop-bad", action="store_true", help="drop rows that cannot be used")
     parser.add_argument("--average-repeats", action="store_true", help="average equal q")
+    parser.add_argument(
+        "--merge", action="store_true", help="merge the ranges of several detectors"
+    )
+    parser.add_argument(
+        "--q-range",
+        metavar="LOW:HIGH",
+        help="what is used, 1/nm, or as 0.004:0.03/A; either end may be left out",
+    )
+    parser.add_argument(
+        "--subtract", type=Path, metavar="FILE", help="background, read with the same options"
+    )
+    parser.add_argument(
+        "--subtract-factor", type=float, default=1.0, metavar="F", help="times so much (1)"
+    )
+    parser.add_argument(
+        "--error-floor",
+        type=float,
+        metavar="F",
+        help="fraction of the intensity added to sigma in quadrature, as 0.02",
+    )
+    parser.add_argument(
+        "--no-resolution", action="store_true", help="leave out the curve's own resolution"
+    )
 
 
 def read_curves(options: argparse.Namespace) -> tuple:
-    """Return every curve of the file, or the one that ``--entry`` names."""
-    from diffscatter.io import load_curve, load_curves
-
+    """Return every curve of the file, or the one that is asked for, ready to be used."""
     if options.data is None:
         raise ValueError(f"name a file: diffscatter {options.command} DATA")
-    how = {k: getattr(options, k) for k in ("q_unit", "columns", "drop_bad", "average_repeats")}
-    if options.entry is None:
-        return load_curves(options.data, **how)
-    entry = int(options.entry) if options.entry.isdecimal() else options.entry
-    return (load_curve(options.data, entry=entry, **how),)
+    curves = _loaded(options.data, options)
+    backgrounds = () if options.subtract is None else _loaded(options.subtract, options)
+    if len(backgrounds) > 1:
+        raise ValueError(f"{options.subtract} holds {len(backgrounds)} curves; give one")
+    ends = (0.0, float("inf"))
+    if options.q_range is not None:
+        ends = span("--q-range", options.q_range, "1/nm", ends)
+    prepared = []
+    for curve in curves:
+        curve = curve.select(*ends) if options.q_range is not None else curve
+        for background in backgrounds:
+            curve = curve.subtract(background, options.subtract_factor)
+        if options.error_floor is not None:
+            curve = curve.with_error_floor(options.error_floor)
+        prepared.append(curve)
+    return tuple(prepared)
+
+
+def _loaded(path: Path, options: argparse.Namespace) -> tuple:
+    from diffscatter.io import load_curve, load_curves
+
+    how = reading(options)
+    try:
+        if options.entry is None and not options.merge:
+            return load_curves(path, **how)
+        entry = options.entry
+        entry = int(entry) if entry is not None and entry.isdecimal() else entry
+        return (load_curve(path, entry=entry, merge=options.merge, **how),)
+    except ValueError as error:
+        raise ValueError(as_options(str(error))) from None
+
+
+def reading(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the keywords of ``io.load_curves`` that the options mean."""
+    names = ("columns", "drop_bad", "average_repeats")
+    return {"q_unit": options.unit} | {name: getattr(options, name) for name in names}
+
+
+def as_options(message: str) -> str:
+    """Write the mends that a message of ``io`` names as options of the command line."""
+    message = re.sub(r"\b(drop_bad|average_repeats|merge)=True\b", r"--\1", message)
+    message = re.sub(r'\bq_unit=("[^"]*")', r"--unit \1", message)
+    message = re.sub(r'\b(columns|entry)=("[^"]*"|\d+)', r"--\1 \2", message)
+    message = message.replace(" or use load_curves", "")
+    return re.sub(r"--(drop_bad|average_repeats)", lambda m: m[0].replace("_", "-"), message)
 
 
 def add_output(parser: argparse.ArgumentParser, default: str) -> None:
@@ -95,21 +160,38 @@ def pairs(option: str, given: Sequence[str]) -> list[tuple[str, str]]:
     return pairs
 
 
-def number(name: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"{name} must be a number, got {text!r}") from None
+def number(name: str, text: str, unit: str = "") -> float:
+    """Return a value of a parameter in ``unit``, from one in any unit of its kind."""
+    from diffscatter.core.units import parse_quantity
+
+    return parse_quantity(text, unit, name)
 
 
-def bounds(name: str, text: str) -> tuple[float, float] | None:
+def bounds(name: str, text: str, unit: str = "") -> tuple[float, float] | None:
     """Return the bounds in ``LOW:HIGH``, or None where nothing is given."""
-    if not text:
-        return None
-    low, separator, high = text.partition(":")
-    if not separator:
-        raise ValueError(f"--vary takes {name}=LOW:HIGH, got {name}={text}")
-    return number(name, low), number(name, high)
+    return span(f"--vary {name}", text, unit, None) if text else None
+
+
+def span(
+    name: str, text: str, unit: str, open_ends: tuple[float, float] | None
+) -> tuple[float, float]:
+    """Return the two ends of ``LOW:HIGH``; a unit after the second holds for both.
+
+    ``open_ends`` stand for ends that are left out; None: both must be there.
+    """
+    from diffscatter.core.units import split_quantity
+
+    low, separator, high = (part.strip() for part in text.partition(":"))
+    if not separator or (open_ends is None and not (low and high)):
+        raise ValueError(f"{name} takes LOW:HIGH, got {text!r}")
+    if low and high and not split_quantity(low, name)[1]:
+        low += split_quantity(high, name)[1]
+    ends = [
+        number(name, part, unit) if part else open_ends[k] for k, part in enumerate((low, high))
+    ]
+    if not ends[0] < ends[1]:
+        raise ValueError(f"{name} takes LOW:HIGH with LOW below HIGH, got {text!r}")
+    return ends[0], ends[1]
 
 
 def start_jax() -> None:

@@ -5,6 +5,7 @@ differential cross-section per volume of 1/nm is 1e7 1/cm.
 """
 
 import math
+import re
 
 __all__ = [
     "ANGSTROM",
@@ -12,8 +13,11 @@ __all__ = [
     "energy_to_wavelength",
     "intensity_factor",
     "length_factor",
+    "parse_quantity",
     "q_factor",
     "sld_factor",
+    "split_quantity",
+    "wavelength_to_energy",
 ]
 
 ANGSTROM = 0.1  # nm
@@ -22,8 +26,8 @@ _HC = 1.239841984332  # keV nm, CODATA 2018 (exact)
 
 _LENGTH = {
     "nm": 1.0, "nanometer": 1.0, "a": 0.1, "å": 0.1, "ang": 0.1, "angstrom": 0.1,
-    "nanometre": 1.0, "um": 1e3, "micron": 1e3, "mm": 1e6, "cm": 1e7, "centimeter": 1e7,
-    "centimetre": 1e7, "m": 1e9, "meter": 1e9, "metre": 1e9,
+    "nanometre": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "micron": 1e3, "mm": 1e6, "cm": 1e7,
+    "centimeter": 1e7, "centimetre": 1e7, "m": 1e9, "meter": 1e9, "metre": 1e9,
 }  # fmt: skip
 
 
@@ -78,8 +82,67 @@ def sld_factor(unit: str) -> float:
     raise ValueError(f"sld unit {unit!r} is not known; give one of 1/nm^2, 1/A^2, 1e-6/A^2")
 
 
+_QUANTITY = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*\*?\s*(.*?)\s*")
+_POWER = re.compile(r"(?:([\d.]+(?:e[+-]?\d+)?)?(/))?([a-zåµμ]+)(?:\^?([+-]?\d))?")
+
+
+def _power_of_length(unit: str) -> tuple[int, float] | None:
+    """Return the power of length that a unit is, and the nm to that power in it."""
+    text = unit.lower().replace(" ", "").replace("**", "^").replace("\u212b", "å")
+    match = _POWER.fullmatch(text)
+    if match is None or match[3] not in _LENGTH:
+        return None
+    power = int(match[4] or 1) * (-1 if match[2] else 1)
+    return power, float(match[1] or 1) * _LENGTH[match[3]] ** power
+
+
+def split_quantity(text: str, name: str = "value") -> tuple[float, str]:
+    """Return the number that a text begins with, and the unit after it, ``""`` for none."""
+    match = _QUANTITY.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{name} must be a number, or one with its unit as 40A, got {text!r}")
+    return float(match[1]), match[2]
+
+
+def parse_quantity(text: str, unit: str, name: str = "value") -> float:
+    """Return the number that a text states, in ``unit``.
+
+    Without a unit of its own the number is in ``unit`` already; with one, as in ``"40A"`` or
+    ``"4e-6/A^2"``, it is converted.
+
+    Args:
+        text: a number, and after it perhaps a unit that is a power of a length.
+        unit: what is wanted, as ``"nm"``, ``"1/nm^2"``, ``"1/cm"``; ``""`` for pure numbers.
+        name: of the quantity, for messages.
+
+    Raises:
+        ValueError: where the text is no number, or its unit is not known or of another kind.
+    """
+    value, own = split_quantity(text, name)
+    if not own:
+        return value
+    wanted, found = _power_of_length(unit), _power_of_length(own)
+    if wanted is None:
+        raise ValueError(
+            f"{name} is {f'in {unit!r}' if unit else 'a pure number'}, got {text!r}; "
+            "leave out the unit"
+        )
+    if found is None:
+        raise ValueError(f"{name}: unit {own!r} is not known; give one as nm, A, um, /A^2, /cm")
+    if found[0] != wanted[0]:
+        raise ValueError(f"{name} is in {unit}, got {text!r}: {own!r} is no such unit")
+    return value * (found[1] / wanted[1])
+
+
 def energy_to_wavelength(energy: float) -> float:
     """Return the wavelength in nm of a photon of ``energy`` in keV: ``hc / E``."""
     if not (math.isfinite(energy) and energy > 0):
         raise ValueError(f"energy must be positive and finite, got {energy} keV")
     return _HC / energy
+
+
+def wavelength_to_energy(wavelength: float) -> float:
+    """Return the energy in keV of a photon of ``wavelength`` in nm: ``hc / wavelength``."""
+    if not (math.isfinite(wavelength) and wavelength > 0):
+        raise ValueError(f"wavelength must be positive and finite, got {wavelength} nm")
+    return _HC / wavelength

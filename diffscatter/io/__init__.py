@@ -1,5 +1,6 @@
 """Files to plain arrays in our units, and back: nothing unchecked passes this border."""
 
 from diffscatter.io.curves import load_curve, load_curves, load_sample, save_curve
+from diffscatter.io.merge import merge_curves
 
-__all__ = ["load_curve", "load_curves", "load_sample", "save_curve"]
+__all__ = ["load_curve", "load_curves", "load_sample", "merge_curves", "save_curve"]

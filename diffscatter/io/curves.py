@@ -9,7 +9,7 @@ from diffscatter.core.checks import check_finite
 from diffscatter.core.data import Curve, checked_curve
 from diffscatter.core.pytree import replace
 from diffscatter.io.ascii import read_text
-from diffscatter.io.entries import Entry, to_curve
+from diffscatter.io.entries import Entry, ranges, to_curve
 from diffscatter.io.guard import (
     FileError,
     kind_of,
@@ -19,6 +19,7 @@ from diffscatter.io.guard import (
     refusal,
     regular_file,
 )
+from diffscatter.io.merge import merge_curves
 
 __all__ = ["load_curve", "load_curves", "load_sample", "save_curve"]
 
@@ -31,6 +32,7 @@ def load_curve(
     columns: str | None = None,
     drop_bad: bool = False,
     average_repeats: bool = False,
+    merge: bool = False,
 ) -> Curve:
     """Load a scattering curve: NXcanSAS, canSAS XML, text in columns (may be gzipped) or .npy.
 
@@ -46,6 +48,8 @@ def load_curve(
             by default their titles decide, then their position.
         drop_bad: drop the rows that no fit can use (NaN, q <= 0, sigma <= 0) and note it.
         average_repeats: average neighbouring rows of equal q (weights 1/sigma^2) and note it.
+        merge: merge the entries, or the ascending ranges of one whose q steps back, by
+            :func:`~diffscatter.io.merge_curves`, and note it.
 
     Returns:
         A :class:`~diffscatter.core.data.Curve` with q in 1/nm and intensity in 1/cm. An
@@ -57,12 +61,14 @@ def load_curve(
     """
     path = regular_file(path)
     entries = _entries(path, columns)
+    options = dict(q_unit=q_unit, drop_bad=drop_bad, average_repeats=average_repeats)
+    if merge:
+        return _merged(entries, entry, path, options)
     if entry is None and len(entries) > 1:
         raise refusal(
             label(path), f"holds {_listing(entries)}", "choose one (entry=0) or use load_curves"
         )
     index = _index(entries, 0 if entry is None else entry, label(path))
-    options = dict(q_unit=q_unit, drop_bad=drop_bad, average_repeats=average_repeats)
     return _curve(entries, index, path, options)
 
 
@@ -167,6 +173,25 @@ def _curve(entries: list[Entry | FileError], k: int, path: Path, options: dict) 
     return replace(
         curve, name=curve.name or path.name.split(".")[0], source=curve.source or path.name
     )
+
+
+def _merged(entries, entry: int | str | None, path: Path, options: dict) -> Curve:
+    """Return all ranges of all entries, or of one, as one curve."""
+    if entry is not None:
+        entries = [entries[_index(entries, entry, label(path))]]
+    parts = []
+    for k, found in enumerate(entries):
+        if isinstance(found, FileError):
+            raise found
+        where = label(path) if len(entries) == 1 else f"{label(path)}, entry {k}"
+        parts += ranges(found, where)
+    curves = [_curve(parts, k, path, options) for k in range(len(parts))]
+    if len(curves) == 1:
+        return replace(curves[0], notes=(*curves[0].notes, "one range: nothing to merge"))
+    try:
+        return merge_curves(curves)
+    except ValueError as error:
+        raise refusal(label(path), *str(error).split("; ", 1)) from None
 
 
 def _index(entries: list[Entry | FileError], entry: int | str, where: str) -> int:

@@ -10,7 +10,7 @@ from diffscatter.core.pytree import replace
 from diffscatter.core.units import intensity_factor, q_factor
 from diffscatter.io.guard import refusal
 
-__all__ = ["Entry", "to_curve"]
+__all__ = ["Entry", "averaged", "ranges", "to_curve"]
 
 NO_SIGMA = "no sigma in the file: no reduced chi-square"
 
@@ -48,6 +48,30 @@ class Entry:
     notes: tuple[str, ...] = ()
 
 
+def ranges(entry: Entry, where: str) -> list[Entry]:
+    """Divide an entry whose q steps back into its ascending ranges: one a detector."""
+    step = np.diff(entry.q)
+    starts = np.flatnonzero(step < 0) + 1
+    if starts.size == step.size:  # descending throughout
+        return [entry]
+    sizes = np.diff([0, *starts, entry.q.size])
+    if sizes.min() < 3:
+        raise refusal(
+            where,
+            f"q steps back {starts.size} times, and ranges of {sizes.min()} points are left",
+            "these are no detectors to merge: sort it",
+        )
+    columns = {
+        field.name: np.split(value, starts)
+        for field in dataclasses.fields(entry)
+        if isinstance(value := getattr(entry, field.name), np.ndarray)
+    }
+    return [
+        dataclasses.replace(entry, **{name: parts[k] for name, parts in columns.items()})
+        for k in range(sizes.size)
+    ]
+
+
 def to_curve(
     entry: Entry,
     where: str,
@@ -80,7 +104,7 @@ def to_curve(
     if drop_bad:
         columns = _kept(columns, ~_bad(columns), "not usable, dropped as asked", notes)
     if average_repeats:
-        columns = _averaged(columns, notes)
+        columns = averaged(columns, notes)
     if "sigma" not in columns:
         notes.append(NO_SIGMA)
     try:
@@ -184,7 +208,7 @@ def _kept(columns, keep: np.ndarray, why: str, notes: list[str]):
     return {key: values[keep] for key, values in columns.items()}
 
 
-def _averaged(columns: dict[str, np.ndarray], notes: list[str]) -> dict[str, np.ndarray]:
+def averaged(columns: dict[str, np.ndarray], notes: list[str]) -> dict[str, np.ndarray]:
     """Merge neighbouring rows of equal q, weighted by 1/sigma^2.
 
     The mixture of Gaussians of one centre has the mean of their variances, so resolutions
@@ -224,7 +248,9 @@ def _with_option(line: str) -> tuple[str, str]:
     problem, _, mend = line.partition("; ")
     if problem.startswith("q repeats"):
         mend += " (average_repeats=True averages them)"
-    elif " rows, first row " in problem and "steps back" not in problem:
+    elif problem.startswith("q steps back"):
+        mend += " (merge=True merges ascending ranges)"
+    elif " rows, first row " in problem:
         mend += " (drop_bad=True drops them)"
     return problem, mend
 

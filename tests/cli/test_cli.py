@@ -55,7 +55,7 @@ def test_check_describes(curve, capsys):
 
 def test_check_refuses(curve, tmp_path, refused):
     assert "no such file" in refused("check", tmp_path / "none.dat").lower()
-    assert "q unit 'furlong'" in refused("check", curve, "--q-unit", "furlong")
+    assert "q unit 'furlong'" in refused("check", curve, "--unit", "furlong")
     np.savetxt(tmp_path / "bad.dat", np.column_stack([Q - 1, Q]), header="q(1/nm) I(1/cm)")
     assert "q is not above 0" in refused("check", tmp_path / "bad.dat")
     assert cli.main(["check", str(tmp_path / "bad.dat"), "--drop-bad"]) == 0

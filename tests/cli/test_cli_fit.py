@@ -83,12 +83,12 @@ def called(monkeypatch):
 
 def test_options_reach_the_fit(data, tmp_path, called, refused):
     refused(
-        *("fit", data, "--model", "sphere", "--set", "contrast=2e-4,scale=0.1"),
-        *("--vary", "radius=2:9", "--vary", "background"),
-        *("--polydispersity", "radius=lognormal:0.2", "--q-min", 0.1, "--q-max", 1),
-        *("--resolution", "none", "--starts", 3, "--loss", "log", "--output", tmp_path / "out"),
+        *("fit", data, "--model", "sphere", "--set", "contrast=2e-6/A^2,scale=0.1"),
+        *("--vary", "radius=20:90A", "--vary", "background"),
+        *("--polydispersity", "radius=lognormal:0.2", "--q-range", "0.01:0.1/A"),
+        *("--no-resolution", "--starts", 3, "--loss", "log", "--output", tmp_path / "out"),
     )
-    assert called["set"] == {"contrast": 2e-4, "scale": 0.1}
+    assert called["set"] == pytest.approx({"contrast": 2e-4, "scale": 0.1})
     assert called["vary"] == {"radius": (2.0, 9.0), "background": None}
     assert called["polydispersity"] == {"radius": "lognormal:0.2"}
     assert called["curve"].q.min() >= 0.1 and called["curve"].q.max() <= 1
@@ -113,7 +113,10 @@ def test_a_run_can_be_repeated_from_its_configuration(folder, tmp_path, called, 
         ("starts = 'many'", "--starts: invalid int value: 'many'"),
         ("loss = 'l1'", "--loss: invalid choice: 'l1'"),
         ("model = ", "config.toml: "),
-        ("set = {radius = 'big'}\nmodel = 'sphere'", "radius must be a number, got 'big'"),
+        (
+            "set = {radius = 'big'}\nmodel = 'sphere'",
+            "radius must be a number, or one with its unit as 40A, got 'big'",
+        ),
     ],
 )
 def test_bad_configuration(data, tmp_path, called, refused, text, message):
@@ -128,9 +131,14 @@ def test_bad_configuration(data, tmp_path, called, refused, text, message):
         ([], "name a model: --model, one of sphere"),
         (["--model", "spehre"], "no model is called 'spehre'; there are sphere"),
         (["--model", "sphere", "--set", "radius"], "--set takes NAME=VALUE, got 'radius'"),
-        (["--model", "sphere", "--set", "radius=x"], "radius must be a number, got 'x'"),
-        (["--model", "sphere", "--vary", "radius=3"], "--vary takes radius=LOW:HIGH"),
-        (["--model", "sphere", "--q-min", "9"], "no point of"),
+        (["--model", "sphere", "--set", "radius=x"], "radius must be a number, or one with"),
+        (["--model", "sphere", "--set", "radius=4/A"], "radius is in nm, got '4/A'"),
+        (["--model", "sphere", "--set", "scale=4A"], "scale is a pure number, got '4A'"),
+        (["--model", "sphere", "--vary", "radius=3"], "--vary radius takes LOW:HIGH, got '3'"),
+        (["--model", "sphere", "--vary", "radius=3:2"], "with LOW below HIGH, got '3:2'"),
+        (["--model", "sphere", "--q-range", "9:"], "no point of"),
+        (["--model", "sphere", "--q-range", "1"], "--q-range takes LOW:HIGH, got '1'"),
+        (["--model", "sphere", "--q-range", "1:2nm"], "--q-range is in 1/nm, got '1nm'"),
         (["--model", "sphere", "--loss", "l1"], "invalid choice"),
         (["--model", "sphere", "--config", "none.toml"], "none.toml: No such file"),
     ],
