@@ -5,6 +5,8 @@ averages it over a population; :class:`Sample` puts it at a volume fraction over
 in 1/cm.
 """
 
+from diffscatter.analytic.core_shell_cylinder import CoreShellCylinder
+from diffscatter.analytic.core_shell_ellipsoid import CoreShellEllipsoid
 from diffscatter.analytic.core_shell_sphere import CoreShellSphere
 from diffscatter.analytic.cylinder import Cylinder
 from diffscatter.analytic.distributions import (
@@ -17,6 +19,7 @@ from diffscatter.analytic.distributions import (
     named_distribution,
 )
 from diffscatter.analytic.ellipsoid import Ellipsoid
+from diffscatter.analytic.hollow_cylinder import HollowCylinder
 from diffscatter.analytic.polydispersity import Polydisperse, parameter_of, with_parameter
 from diffscatter.analytic.registry import MODELS, build, get
 from diffscatter.analytic.sample import Sample
@@ -26,10 +29,13 @@ from diffscatter.analytic.sphere import Sphere
 __all__ = [
     "DISTRIBUTIONS",
     "MODELS",
+    "CoreShellCylinder",
+    "CoreShellEllipsoid",
     "CoreShellSphere",
     "Cylinder",
     "Ellipsoid",
     "Gaussian",
+    "HollowCylinder",
     "Lognormal",
     "Polydisperse",
     "Rectangle",

@@ -11,7 +11,8 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from diffscatter.analytic.particle import Particle, concrete_count
+from diffscatter.analytic.oriented import Oriented
+from diffscatter.analytic.particle import concrete_count
 from diffscatter.analytic.quadrature import LIMIT, in_blocks, run_time_count, streamed_sum
 
 __all__ = ["Axial"]
@@ -31,20 +32,15 @@ def _contract(first: Array, second: Array | None = None) -> Array:
     return jnp.einsum("qt,qt->q", first, second, precision="highest")
 
 
-class Axial(Particle):
+class Axial(Oriented):
     """Base of bodies with an axis of revolution and a mirror plane across it.
 
     A subclass has a static field ``nodes`` (number of orientations, rounded up to a multiple
     of 32, or None: as many as needed, decided while the program runs) and gives two things.
     """
 
-    @property
-    def prefactor(self) -> Array:
-        """What multiplies F in every orientation."""
-        raise NotImplementedError
-
     def oriented_amplitude(self, along: Array, across: Array) -> tuple[Array, ...]:
-        """Return F over the prefactor, as one factor or two.
+        """Return F over the prefactor (strength times volume), as one factor or two.
 
         Args:
             along, across: components of q along the axis and across it, 1/nm; ``(nq, 32)``.
@@ -60,13 +56,11 @@ class Axial(Particle):
         """Largest change of the body's half width, in nm, as the axis turns by one rad."""
         raise NotImplementedError
 
-    def average_square(self, q: Array) -> Array:
-        square = lambda q: self._average_block(lambda factor: factor * factor, q)
-        return self.prefactor**2 * in_blocks(square, q)
+    def reduced_square(self, q: Array) -> Array:
+        return in_blocks(lambda q: self._average_block(lambda factor: factor * factor, q), q)
 
-    def average_amplitude(self, q: Array) -> Array:
-        amplitude = lambda q: self._average_block(lambda factor: factor, q)
-        return self.prefactor * in_blocks(amplitude, q)
+    def reduced_amplitude(self, q: Array) -> Array:
+        return in_blocks(lambda q: self._average_block(lambda factor: factor, q), q)
 
     def node_count(self, q: ArrayLike) -> int:
         """Return the number of orientations used at the largest of ``q`` (1/nm)."""

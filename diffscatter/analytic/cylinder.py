@@ -13,6 +13,7 @@ from jax import Array
 
 from diffscatter.analytic.axial import Axial
 from diffscatter.analytic.description import ANY, POSITIVE, Model, Parameter, Theirs
+from diffscatter.analytic.effective import cylinder_radii
 from diffscatter.core.pytree import static, struct
 from diffscatter.core.special import disc_kernel, sinc
 
@@ -36,6 +37,20 @@ class Cylinder(Axial):
     contrast: Array
     nodes: int | None = static(default=None)
 
+    EFFECTIVE_RADII = cylinder_radii(
+        lambda s: s.radius,
+        lambda s: s.length,
+        (
+            "excluded volume",
+            "equivalent volume sphere",
+            "radius",
+            "half length",
+            "half min dimension",
+            "half max dimension",
+            "half diagonal",
+        ),
+    )
+
     @property
     def volume(self) -> Array:
         """Volume in nm^3."""
@@ -46,8 +61,8 @@ class Cylinder(Axial):
         return jnp.hypot(self.radius, self.length / 2)
 
     @property
-    def prefactor(self) -> Array:
-        return self.contrast * self.volume
+    def strength(self) -> Array:
+        return self.contrast
 
     def oriented_amplitude(self, along: Array, across: Array) -> tuple[Array, ...]:
         return disc_kernel(across * self.radius), sinc(along * self.length / 2)

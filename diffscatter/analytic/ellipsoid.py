@@ -13,6 +13,7 @@ from jax import Array
 
 from diffscatter.analytic.axial import Axial
 from diffscatter.analytic.description import ANY, POSITIVE, Model, Parameter, Theirs
+from diffscatter.analytic.effective import spheroid_radii
 from diffscatter.core.pytree import static, struct
 from diffscatter.core.special import sphere_kernel_of_square
 
@@ -36,6 +37,12 @@ class Ellipsoid(Axial):
     contrast: Array
     nodes: int | None = static(default=None)
 
+    EFFECTIVE_RADII = spheroid_radii(
+        lambda s: s.radius_polar,
+        lambda s: s.radius_equatorial,
+        ("average curvature", "equivalent volume sphere", "min radius", "max radius"),
+    )
+
     @property
     def volume(self) -> Array:
         """Volume in nm^3."""
@@ -47,8 +54,8 @@ class Ellipsoid(Axial):
         return jnp.abs(self.radius_polar - self.radius_equatorial)
 
     @property
-    def prefactor(self) -> Array:
-        return self.contrast * self.volume
+    def strength(self) -> Array:
+        return self.contrast
 
     def oriented_amplitude(self, along: Array, across: Array) -> tuple[Array, ...]:
         squared = (along * self.radius_polar) ** 2 + (across * self.radius_equatorial) ** 2

@@ -71,6 +71,13 @@ class Particle(Scatterer):
             )
         return jnp.asarray(self.EFFECTIVE_RADII[kind](self))
 
+    def reach(self, parameter: str) -> Array:
+        """Return by how much half of the body's width grows, at most, as a parameter doubles.
+
+        In nm; it tells a distribution of the parameter how fast F turns. Of a length: itself.
+        """
+        return getattr(self, parameter)
+
     def specific_intensity(self, q: Array) -> Array:
         square = self.average_square(q)
         return CM_PER_NM * (square / jnp.asarray(self.volume, square.dtype))

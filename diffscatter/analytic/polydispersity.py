@@ -116,8 +116,9 @@ class Polydisperse(Particle):
         return parameter_of(self.model, self.parameter)
 
     def _band(self, q: Array) -> Band:
-        """F^2 turns by at most 2 q for each nm of a length."""
-        turn = jax.lax.stop_gradient(2 * jnp.abs(q) * jnp.abs(self._centre))
+        """F^2 turns by at most 2 q for each nm of the body's half width."""
+        reach = _innermost(self.model, self.parameter).reach(self.parameter)
+        turn = jax.lax.stop_gradient(2 * jnp.abs(q) * jnp.abs(reach))
         return Band(jnp.min(turn), jnp.max(turn))
 
     def _blocks(self, band: Band) -> Array | int:

@@ -3,14 +3,30 @@
 import math
 from typing import Any
 
-from diffscatter.analytic import core_shell_sphere, cylinder, ellipsoid, sphere
+from diffscatter.analytic import (
+    core_shell_cylinder,
+    core_shell_ellipsoid,
+    core_shell_sphere,
+    cylinder,
+    ellipsoid,
+    hollow_cylinder,
+    sphere,
+)
 from diffscatter.analytic.description import Model
 
 __all__ = ["MODELS", "build", "get"]
 
 MODELS: dict[str, Model] = {
     module.MODEL.name: module.MODEL
-    for module in (sphere, core_shell_sphere, ellipsoid, cylinder)
+    for module in (
+        sphere,
+        core_shell_sphere,
+        ellipsoid,
+        core_shell_ellipsoid,
+        cylinder,
+        hollow_cylinder,
+        core_shell_cylinder,
+    )
 }
 
 

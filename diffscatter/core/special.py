@@ -19,6 +19,7 @@ from jax.typing import ArrayLike
 __all__ = [
     "bessel_j1",
     "disc_kernel",
+    "horner",
     "sinc",
     "sine_cosine",
     "sphere_kernel",
@@ -64,7 +65,8 @@ _J1_Q = [
 ]  # fmt: skip
 
 
-def _horner(coefficients: Sequence[float], x: Array) -> Array:
+def horner(coefficients: Sequence[float], x: Array) -> Array:
+    """Return the polynomial with these coefficients, the constant first, in the dtype of x."""
     total = jnp.full_like(x, coefficients[-1])
     for c in reversed(coefficients[:-1]):
         total = total * x + c
@@ -108,7 +110,7 @@ def _sine_cosine(x: Array) -> tuple[Array, Array]:
     for part in _QUARTER_TURN:
         r = r - turns * part
     r = jnp.clip(r, -1.0, 1.0)  # does nothing before 1e15, where no phase is left
-    sine, cosine = r * _horner(_SINE, r * r), _horner(_COSINE, r * r)
+    sine, cosine = r * horner(_SINE, r * r), horner(_COSINE, r * r)
     quadrant = turns - 4 * jnp.floor(turns / 4)
     odd = (quadrant == 1) | (quadrant == 3)
     sine, cosine = jnp.where(odd, cosine, sine), jnp.where(odd, sine, cosine)
@@ -134,7 +136,7 @@ def sine_cosine(x: ArrayLike) -> tuple[Array, Array]:
 def sinc(x: ArrayLike) -> Array:
     r"""Return :math:`\sin(x)/x`, 1 at 0 (no pi: not numpy's convention)."""
     small = jnp.abs(x) < _THRESHOLD
-    series = _horner(_SINC, jnp.where(small, x * x, 0.0))
+    series = horner(_SINC, jnp.where(small, x * x, 0.0))
     safe = jnp.where(small, 2.0, x)
     return jnp.where(small, series, sine_cosine(safe)[0] / safe)
 
@@ -143,7 +145,7 @@ def sinc(x: ArrayLike) -> Array:
 def sphere_kernel(x: ArrayLike) -> Array:
     r"""Return :math:`3 j_1(x)/x = 3(\sin x - x\cos x)/x^3`, 1 at 0: a ball's form factor."""
     small = jnp.abs(x) < _THRESHOLD
-    series = _horner(_SPHERE, jnp.where(small, x * x, 0.0))
+    series = horner(_SPHERE, jnp.where(small, x * x, 0.0))
     safe = jnp.where(small, 2.0, x)
     sine, cosine = sine_cosine(safe)
     return jnp.where(small, series, 3 * (sine - safe * cosine) / safe**3)
@@ -157,7 +159,7 @@ def sphere_kernel_of_square(squared: ArrayLike) -> Array:
     0, the kernel has all of them.
     """
     small = squared < _THRESHOLD**2
-    series = _horner(_SPHERE, jnp.where(small, squared, 0.0))
+    series = horner(_SPHERE, jnp.where(small, squared, 0.0))
     x = jnp.sqrt(jnp.where(small, 4.0, squared))
     sine, cosine = sine_cosine(x)
     return jnp.where(small, series, 3 * (sine - x * cosine) / x**3)
@@ -167,10 +169,10 @@ def sphere_kernel_of_square(squared: ArrayLike) -> Array:
 def _j1_over_x(x: Array) -> Array:
     """J1(x)/x for any real x; even."""
     small = jnp.abs(x) < 8
-    inner = _horner(_J1_SMALL, 2 * jnp.where(small, x / 8, 0.0) ** 2 - 1)
+    inner = horner(_J1_SMALL, 2 * jnp.where(small, x / 8, 0.0) ** 2 - 1)
     far = jnp.where(small, 8.0, jnp.abs(x))
     t = 2 * (8 / far) ** 2 - 1
-    p, q = _horner(_J1_P, t), _horner(_J1_Q, t) * (8 / far)
+    p, q = horner(_J1_P, t), horner(_J1_Q, t) * (8 / far)
     # cos and sin of far - 3 pi/4, spelled out: the difference itself would round at large far.
     sine, cosine = sine_cosine(far)
     outer = (p * (sine - cosine) + q * (sine + cosine)) / (jnp.sqrt(math.pi * far) * far)

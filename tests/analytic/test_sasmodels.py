@@ -21,6 +21,10 @@ KINDS = {
     "ellipsoid_pd": 1e-8,
     "cylinder": 1e-4,
     "cylinder_pd": 1e-4,
+    "hollow_cylinder": 1e-10,
+    "core_shell_cylinder": 1e-5,
+    "core_shell_ellipsoid": 1e-10,
+    "core_shell_ellipsoid_pd": 1e-10,
 }
 Q = np.geomspace(1e-3, 0.4, 40)
 
