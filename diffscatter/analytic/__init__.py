@@ -1,8 +1,9 @@
 """Closed forms: what fits use, and what the voxel operators are judged by.
 
 A *particle* (one file each) gives the orientation average of F^2; :class:`Polydisperse`
-averages it over a population; :class:`Sample` puts it at a volume fraction over a background,
-in 1/cm.
+averages it over a population; :class:`Interacting` gives it a structure factor;
+:class:`Mixture` and :class:`Product` combine several; :class:`Sample` puts it at a volume
+fraction over a background, in 1/cm. :func:`named` builds all of it from names.
 """
 
 from diffscatter.analytic.core_shell_cylinder import CoreShellCylinder
@@ -19,9 +20,13 @@ from diffscatter.analytic.distributions import (
     named_distribution,
 )
 from diffscatter.analytic.ellipsoid import Ellipsoid
+from diffscatter.analytic.hard_sphere import HardSphere
 from diffscatter.analytic.hollow_cylinder import HollowCylinder
+from diffscatter.analytic.interacting import Interacting
+from diffscatter.analytic.mixture import Mixture, Product
+from diffscatter.analytic.named import Named, named
 from diffscatter.analytic.polydispersity import Polydisperse, parameter_of, with_parameter
-from diffscatter.analytic.registry import MODELS, build, get
+from diffscatter.analytic.registry import MODELS, STRUCTURE_FACTORS, build, get
 from diffscatter.analytic.sample import Sample
 from diffscatter.analytic.sasmodels import from_sasmodels
 from diffscatter.analytic.sphere import Sphere
@@ -31,13 +36,19 @@ __all__ = [
     "MODELS",
     "CoreShellCylinder",
     "CoreShellEllipsoid",
+    "STRUCTURE_FACTORS",
     "CoreShellSphere",
     "Cylinder",
     "Ellipsoid",
     "Gaussian",
     "HollowCylinder",
+    "HardSphere",
+    "Interacting",
     "Lognormal",
+    "Mixture",
+    "Named",
     "Polydisperse",
+    "Product",
     "Rectangle",
     "Sample",
     "Schulz",
@@ -46,6 +57,7 @@ __all__ = [
     "build",
     "from_sasmodels",
     "get",
+    "named",
     "named_distribution",
     "parameter_of",
     "with_parameter",

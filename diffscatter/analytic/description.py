@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -49,7 +49,8 @@ class Theirs:
         convert: takes their parameters with the lengths, q and slds already in nm, 1/nm and
             1/nm^2 and returns our constructor's keywords. A further key ``"scale"`` multiplies
             the sample's scale.
-        spread: parameters that can be polydisperse; ours have the same names.
+        spread: parameters that can be polydisperse.
+        renamed: what ours are called among these, where not the same.
         ignored: orientations, which an average over them does not depend on.
     """
 
@@ -57,6 +58,7 @@ class Theirs:
     parameters: Mapping[str, tuple[float, str]]
     convert: Callable[[Mapping[str, Any]], dict[str, Any]]
     spread: tuple[str, ...] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
 
 

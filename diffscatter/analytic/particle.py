@@ -29,6 +29,10 @@ class Scatterer:
         """Return how many quadrature nodes the largest of ``q`` (1/nm) needs; 1 if none."""
         return 1
 
+    def check(self, q: ArrayLike) -> None:
+        """Refuse, from concrete values, what cannot be computed at ``q`` (1/nm)."""
+        self.node_count(q)
+
 
 class Particle(Scatterer):
     """Base of the particle models: structs whose fields are lengths (nm) and contrasts.
@@ -107,7 +111,7 @@ def check_model(model: Any, q: ArrayLike) -> None:
         if check_finite(name, leaf) is None:
             return
     if values is not None:
-        model.node_count(values)
+        model.check(values)
 
 
 def floating(q: ArrayLike) -> Array:

@@ -1,6 +1,8 @@
 """The models by name, for the command line, the reports and everything that reads names."""
 
+import difflib
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from diffscatter.analytic import (
@@ -9,12 +11,13 @@ from diffscatter.analytic import (
     core_shell_sphere,
     cylinder,
     ellipsoid,
+    hard_sphere,
     hollow_cylinder,
     sphere,
 )
-from diffscatter.analytic.description import Model
+from diffscatter.analytic.description import Model, Parameter
 
-__all__ = ["MODELS", "build", "get"]
+__all__ = ["MODELS", "STRUCTURE_FACTORS", "build", "check_value", "get", "near"]
 
 MODELS: dict[str, Model] = {
     module.MODEL.name: module.MODEL
@@ -28,17 +31,28 @@ MODELS: dict[str, Model] = {
         core_shell_cylinder,
     )
 }
+STRUCTURE_FACTORS: dict[str, Model] = {
+    module.MODEL.name: module.MODEL for module in (hard_sphere,)
+}
 
 
 def get(name: str) -> Model:
     """Return a model's constructor, parameter table, equation and reference.
 
+    Args:
+        name: ours, or sasmodels', of a model or a structure factor.
+
     Raises:
         ValueError: for a name that is not in the list, with the list.
     """
-    if name not in MODELS:
-        raise ValueError(f"no model is called {name!r}; there are {', '.join(MODELS)}")
-    return MODELS[name]
+    known = MODELS | STRUCTURE_FACTORS
+    theirs = {m.theirs.name: m for m in known.values() if m.theirs is not None}
+    if name not in known and name not in theirs:
+        raise ValueError(
+            f"no model is called {name!r}{near(name, [*known, *theirs])}; there are "
+            f"{', '.join(MODELS)}, and the structure factors {', '.join(STRUCTURE_FACTORS)}"
+        )
+    return known[name] if name in known else theirs[name]
 
 
 def build(name: str, **parameters: float) -> Any:
@@ -54,11 +68,26 @@ def build(name: str, **parameters: float) -> Any:
     table = {parameter.name: parameter for parameter in model.parameters}
     for key, value in parameters.items():
         if key not in table:
-            raise ValueError(f"{name} has no parameter {key!r}; it has {', '.join(table)}")
-        (low, high), unit = table[key].limits, table[key].unit
-        if not (math.isfinite(value) and low <= value <= high):
             raise ValueError(
-                f"{name}: {key} must be finite and in [{low:g}, {high:g}] {unit}, got {value}"
+                f"{name} has no parameter {key!r}{near(key, table)}; it has {', '.join(table)}"
             )
+        check_value(name, table[key], value)
     defaults = {key: parameter.default for key, parameter in table.items()}
     return model.constructor(**(defaults | parameters))
+
+
+def check_value(name: str, parameter: Parameter, value: float) -> None:
+    """Refuse a value of a model's parameter that is not finite or outside its limits."""
+    low, high = parameter.limits
+    if not (math.isfinite(value) and low <= value <= high):
+        unit = f" {parameter.unit}" if parameter.unit else ""
+        raise ValueError(
+            f"{name}: {parameter.name} must be finite and in [{low:g}, {high:g}]{unit}, "
+            f"got {value}{unit}"
+        )
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Return " (did you mean ...?)" with the names that look alike, or nothing."""
+    alike = difflib.get_close_matches(name, list(dict.fromkeys(known)), n=3)
+    return f" (did you mean {' or '.join(alike)}?)" if alike else ""

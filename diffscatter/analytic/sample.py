@@ -20,8 +20,8 @@ class Sample:
     """Particles at a volume fraction, over a flat background: what a curve is fitted with.
 
     Attributes:
-        model: a particle model, polydisperse or not.
-        scale: volume fraction of the particles.
+        model: a particle model, polydisperse or not; a law; or several of them.
+        scale: volume fraction of the particles; 1 where the model has its own.
         background: 1/cm.
     """
 
@@ -41,6 +41,10 @@ class Sample:
     def node_count(self, q: ArrayLike) -> int:
         """Return the number of quadrature nodes of the model at the largest of ``q``."""
         return self.model.node_count(q)
+
+    def check(self, q: ArrayLike) -> None:
+        """Refuse, from concrete values, what cannot be computed at ``q`` (1/nm)."""
+        self.model.check(q)
 
 
 @jax.jit

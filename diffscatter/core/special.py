@@ -22,6 +22,7 @@ __all__ = [
     "horner",
     "sinc",
     "sine_cosine",
+    "sine_moment",
     "sphere_kernel",
     "sphere_kernel_of_square",
 ]
@@ -31,6 +32,8 @@ __all__ = [
 _THRESHOLD = 1.4
 _SINC = [(-1) ** k / math.factorial(2 * k + 1) for k in range(12)]
 _SPHERE = [6 * (-1) ** k * (k + 1) / math.factorial(2 * k + 3) for k in range(12)]
+# int_0^1 t^2 sin(xt)/x dt = sum (-1)^k x^2k / ((2k+1)! (2k+4))
+_MOMENT = [(-1) ** k / (math.factorial(2 * k + 1) * (2 * k + 4)) for k in range(12)]
 
 # pi/2 in 33 + 33 + 53 bits: a multiple of the first two is exact up to 2^20 quarter turns.
 _QUARTER_TURN = (1.5707963267341256, 6.077100506303966e-11, 2.0222662487959506e-21)
@@ -191,3 +194,19 @@ def bessel_j1(x: ArrayLike) -> Array:
 def disc_kernel(x: ArrayLike) -> Array:
     r"""Return :math:`2 J_1(x)/x`, 1 at 0: a disc's form factor."""
     return 2 * _j1_over_x(x)
+
+
+def sine_moment(power: int, x: ArrayLike) -> Array:
+    r"""Return :math:`\int_0^1 t^n \sin(xt)/x\,dt` for a power n of 0, 1 or 2."""
+    if power == 0:
+        return sinc(jnp.asarray(x) / 2) ** 2 / 2
+    return sphere_kernel(x) / 3 if power == 1 else _second_moment(x)
+
+
+@_elementwise
+def _second_moment(x: Array) -> Array:
+    small = jnp.abs(x) < _THRESHOLD
+    series = _horner(_MOMENT, jnp.where(small, x * x, 0.0))
+    safe = jnp.where(small, 2.0, x)
+    sine, cosine = sine_cosine(safe)
+    return jnp.where(small, series, (2 * safe * sine - (safe**2 - 2) * cosine - 2) / safe**4)

@@ -25,7 +25,9 @@ def test_builds_with_the_values_given():
 
 
 def test_refuses_by_name():
-    with pytest.raises(ValueError, match="'sphare'; there are sphere, core_shell_sphere, el"):
+    with pytest.raises(
+        ValueError, match=r"'sphare' \(did you mean sphere\?\); there are sphere, core"
+    ):
         get("sphare")
     with pytest.raises(ValueError, match="sphere has no parameter 'length'; it has radius, co"):
         build("sphere", length=3.0)

@@ -119,3 +119,26 @@ def test_parity_integers_and_nan():
     j1 = jax.jit(special.bessel_j1)
     np.testing.assert_array_equal(j1(-x), -j1(x))
     assert j1(0.0) == 0
+
+
+@pytest.mark.parametrize("power", [0, 1, 2])
+def test_moments_of_a_sine(power):
+    points = [0.0, 1e-3, 0.7, 1.4, 1.400001, 5.0, 60.0]
+
+    def moment(x, order):
+        if x == 0:
+            return mpmath.mpf(1) / (power + 2) if order == 0 else mpmath.mpf(0)
+        wave = lambda t: mpmath.diff(lambda x: t**power * mpmath.sin(x * t) / x, x, order)
+        return mpmath.quad(wave, mpmath.linspace(0, 1, 2 + int(x)))
+
+    for order in (0, 1):
+        expected = [float(moment(mpmath.mpf(x), order)) for x in points]
+        with jax.enable_x64(True):
+            function = lambda x: special.sine_moment(power, x)
+            function = function if order == 0 else jax.grad(function)
+            got = [float(function(x)) for x in points]
+        np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-15)
+    single = special.sine_moment(power, np.float32(points))
+    assert single.dtype == np.float32
+    expected = [float(moment(mpmath.mpf(x), 0)) for x in points]
+    np.testing.assert_allclose(single, expected, rtol=1e-5, atol=1e-7)
