@@ -206,7 +206,7 @@ def sine_moment(power: int, x: ArrayLike) -> Array:
 @_elementwise
 def _second_moment(x: Array) -> Array:
     small = jnp.abs(x) < _THRESHOLD
-    series = _horner(_MOMENT, jnp.where(small, x * x, 0.0))
+    series = horner(_MOMENT, jnp.where(small, x * x, 0.0))
     safe = jnp.where(small, 2.0, x)
     sine, cosine = sine_cosine(safe)
     return jnp.where(small, series, (2 * safe * sine - (safe**2 - 2) * cosine - 2) / safe**4)

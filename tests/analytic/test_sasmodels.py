@@ -30,6 +30,8 @@ KINDS = {
     "sphere_at_hardsphere": 1e-7,
     "sphere_at_hardsphere_pd": 1e-7,
     "core_shell_sphere_at_hardsphere_pd": 1e-7,
+    "cylinder_at_hardsphere": 1e-4,
+    "ellipsoid_at_hardsphere": 2e-7,
 }
 Q = np.geomspace(1e-3, 0.4, 40)
 
