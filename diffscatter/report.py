@@ -345,6 +345,9 @@ def _toml(values: Mapping[str, Any]) -> str:
             return repr(value)
         if isinstance(value, list | tuple):
             return "[" + ", ".join(map(item, value)) + "]"
+        if isinstance(value, Mapping):
+            pairs = (f"{key(k)} = {item(v)}" for k, v in value.items())
+            return "{" + ", ".join(pairs) + "}"
         return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
 
     key = lambda name: name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else item(name)

@@ -75,6 +75,17 @@ class Polydisperse(Particle):
         blocks = _planned_blocks(self, jnp.asarray(q))
         return concrete_count(blocks, LIMIT, BLOCK, self.parameter)
 
+    def number_mean(self, function: Callable[[Any], Array]) -> Array:
+        """Return the number mean of a function of the particle, over every distribution.
+
+        Args:
+            function: of what does not depend on q, as ``lambda particle: particle.volume``.
+        """
+        inside = lambda model: (
+            model.number_mean(function) if isinstance(model, Polydisperse) else function(model)
+        )
+        return self._average_of(inside)
+
     def _average_of(self, function: Callable[[Any], Array]) -> Array:
         """Return the number mean of what does not depend on q."""
         return self._average(

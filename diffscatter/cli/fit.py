@@ -1,7 +1,10 @@
-"""``diffscatter fit``: a model through a curve, from the shell."""
+"""``diffscatter fit``: a model through a curve, or through several, from the shell."""
 
 import argparse
+import threading
 import warnings
+from collections.abc import Sequence
+from dataclasses import replace as changed
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +13,8 @@ from diffscatter.cli.options import (
     add_output,
     bounds,
     console,
-    number,
     pairs,
+    quantities,
     read_curves,
     start_jax,
 )
@@ -20,11 +23,11 @@ __all__ = ["add", "run"]
 
 
 def add(commands: Any) -> argparse.ArgumentParser:
-    words = "fit a model to a curve; resolution and background included"
+    words = "fit a model to a curve, or to several at once; resolution and background included"
     parser = commands.add_parser("fit", help=words, description=words)
-    add_curve(parser)
+    add_curve(parser, several=True)
     parser.add_argument(
-        "--model", metavar="NAME", help="sphere, cylinder, ...; a wrong one lists all"
+        "--model", metavar="NAME", help="as diffscatter models lists them, or sphere@hardsphere"
     )
     parser.add_argument(
         "--set",
@@ -39,7 +42,8 @@ def add(commands: Any) -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME[=LOW:HIGH]",
-        help="what is free; by default every size, width, the scale and the background",
+        help="what is free besides the scale and the background; by default all but contrasts "
+        "and slds",
     )
     parser.add_argument(
         "--polydispersity",
@@ -48,6 +52,12 @@ def add(commands: Any) -> argparse.ArgumentParser:
         metavar="NAME=KIND:WIDTH",
         help="as radius=lognormal:0.1; the width is where the search begins",
     )
+    parser.add_argument(
+        "--share",
+        metavar="NAMES",
+        help="of several curves, what has one value in all, as radius,thickness; by default "
+        "all that is free but the scale and the background",
+    )
     parser.add_argument("--loss", choices=("chi2", "poisson", "log"), default="chi2")
     parser.add_argument("--starts", type=int, default=32, help="random starts (32)")
     parser.add_argument("--seed", type=int, default=1, help="of the starts (1)")
@@ -55,8 +65,10 @@ def add(commands: Any) -> argparse.ArgumentParser:
         "--config",
         type=Path,
         metavar="TOML",
-        help="options from a file, as every run writes one",
+        help="options from a file, as every run writes one; a [[curve]] table holds data, set "
+        "and reading options of one curve",
     )
+    parser.set_defaults(curve=[])
     add_output(parser, "diffscatter-fit")
     return parser
 
@@ -65,81 +77,117 @@ def run(options: argparse.Namespace) -> None:
     start_jax()
     import jax
 
-    from diffscatter import analytic, pipelines, plotting
+    from diffscatter import analytic, pipelines
     from diffscatter.report import Run
 
     if options.model is None:
         raise ValueError(f"name a model: --model, one of {', '.join(analytic.MODELS)}")
-    units = {p.name: p.unit for p in analytic.get(options.model).parameters}
-    units |= {"background": "1/cm"}
-    values = {
-        name: number(name, text, units.get(name, ""))
-        for name, text in pairs("set", options.set)
-    }
-    vary = {
-        name: bounds(name, text, units.get(name, ""))
-        for name, text in pairs("vary", options.vary)
-    }
     spread = dict(pairs("polydispersity", options.polydispersity))
-    curve, *others = read_curves(options)
-    if others:
-        names = ", ".join(repr(c.name) for c in (curve, *others))
-        raise ValueError(f"{options.data} holds {names}; choose one with --entry (from 0)")
+    values, vary = pairs("set", options.set), pairs("vary", options.vary)
+    curves, own = _curves(options)
+    units = _units(options.model)
+    values = quantities(values, units)
+    vary = {name: bounds(name, text, units(name)) for name, text in vary}
+    each = [quantities(one, units) for one in own]
+    shared = None if options.share is None else options.share.replace(" ", "").split(",")
 
-    used = vars(options) | {"set": values, "polydispersity": spread}
-    for name in ("run", "parser", "command", "config"):
-        used.pop(name)
-    used = {name: value for name, value in used.items() if value not in ([], {})}
-    title = f"{options.model} fitted to {curve.name}"
+    title = f"{options.model} fitted to {', '.join(dict.fromkeys(c.name for c in curves))}"
     out = console()
-    with Run(options.output, "fit", title=title, seed=options.seed, configuration=used) as run:
+    with Run(
+        options.output,
+        "fit",
+        title=title,
+        seed=options.seed,
+        configuration=_configuration(options, values, spread),
+    ) as run:
+        # While the fit compiles and runs, which it does without the interpreter.
+        threading.Thread(target=_load_figures, daemon=True).start()
         with warnings.catch_warnings(record=True) as caught, out.status("fitting"):
             warnings.simplefilter("always", UserWarning)
             result = pipelines.fit(
-                curve,
+                curves[0] if len(curves) == 1 else curves,
                 options.model,
-                set=values,
+                set=values | each[0] if len(curves) == 1 else values,
                 vary=vary or None,
                 polydispersity=spread,
+                **({} if len(curves) == 1 else {"shared": shared, "each": each}),
                 resolution=None if options.no_resolution else "auto",
                 starts=options.starts,
                 key=jax.random.key(options.seed),
                 loss=options.loss,
             )
-        for message in [*curve.notes, *(str(w.message) for w in caught), *result.warnings]:
+        from diffscatter.cli.fit_report import collect, verdict
+
+        said = [str(w.message) for w in caught]
+        for message in dict.fromkeys([*said, *result.warnings]):
             run.warn(message)
-        _collect(run, curve, result, units)
-        # The solver's residuals are fit - data; readers expect data - fit.
-        residuals = -result.residuals
-        figure = plotting.curve_fit(curve, result.fitted, residuals, label=options.model)
-        run.figure("fit", figure, f"Data: {curve.source}." if curve.source else "")
+        collect(run, curves, result, units, options.model)
+    text, good = verdict(result)
+    out.print(text, style="bold" if good else "bold red", markup=False, highlight=False)
     out.print(str(result), markup=False, highlight=False)
     out.print(f"report: {run.folder / 'report.html'}", markup=False, highlight=False)
 
 
-def _collect(run: Any, curve: Any, result: Any, units: dict[str, str]) -> None:
-    """Put a fit's numbers into the run: parameters, correlations, arrays."""
-    run.status = "complete" if result.converged else "not converged"
-    for name, value in result.parameters.items():
-        sigma, unit = result.uncertainties[name], units.get(name, "")
-        run.parameter(name, value, sigma=sigma, unit=unit)
-    run.record(
-        fit_status=result.status,
-        reduced_chi2=result.reduced_chi2,
-        points=result.q.size,
-        starts=result.starts,
-        starts_agreed=result.starts_agreed,
-        fixed=result.fixed,
-    )
-    if len(result.parameters) > 1:
-        run.heading("Correlations")
-        rows = zip(result.parameters, result.correlations, strict=True)
-        shown = [(name, *(f"{value:+.2f}" for value in row)) for name, row in rows]
-        run.table(("", *result.parameters), shown)
-    run.heading("Data and fit")
-    for name in ("q", "intensity", "sigma"):
-        if (values := getattr(curve, name)) is not None:
-            run.array(name, values, unit="1/nm" if name == "q" else "1/cm")
-    run.array("fitted", result.fitted, unit="1/cm")
-    run.array("residuals", -result.residuals, unit="standard deviations")
-    run.array("covariance", result.covariance, parameters=list(result.parameters))
+def _load_figures() -> None:
+    import matplotlib.backends.backend_agg
+    import matplotlib.figure  # noqa: F401
+
+
+def _curves(options: argparse.Namespace) -> tuple[list, list[list[tuple[str, str]]]]:
+    """Return the curves that the options and their ``[[curve]]`` tables name, and what each
+    table sets."""
+    if not options.curve:
+        files = options.data or [None]
+        tables: Sequence[dict] = [{"data": file} for file in files]
+    elif options.data:
+        raise ValueError("name the files in the [[curve]] tables or before them, not in both")
+    else:
+        tables = options.curve
+    curves, own = [], []
+    for table in tables:
+        one = argparse.Namespace(**vars(options))
+        own.append([(k, str(v)) for k, v in dict(table.get("set", {})).items()])
+        for key, value in table.items():
+            name = key.replace("-", "_")
+            if name not in _READING | {"set"}:
+                listed = ", ".join(sorted(_READING | {"set"}))
+                raise ValueError(f"[[curve]] has no option {key!r}; there are {listed}")
+            if name != "set":
+                path = name in ("data", "subtract") and value is not None
+                setattr(one, name, Path(value) if path else value)
+        one.entry = None if one.entry is None else str(one.entry)
+        found = read_curves(one)
+        if len(found) > 1:
+            names = ", ".join(repr(c.name) for c in found)
+            raise ValueError(f"{one.data} holds {names}; choose one with --entry (from 0)")
+        curve = found[0]
+        curves.append(changed(curve, name=table["name"]) if "name" in table else curve)
+    return curves, own
+
+
+_READING = {"data", "name", "unit", "entry", "columns", "drop_bad", "average_repeats", "merge"}
+_READING |= {"q_range", "subtract", "subtract_factor", "error_floor"}
+
+
+def _units(model: str) -> Any:
+    """Return a function from a parameter's name to its unit, in whichever vocabulary."""
+    from diffscatter import analytic
+
+    known: dict[str, str] = {}
+    for vocabulary in ("sasmodels", "ours"):
+        try:
+            table = analytic.named(model, vocabulary=vocabulary).parameters
+        except ValueError:
+            if vocabulary == "ours":
+                raise
+            continue  # a model that sasmodels does not have
+        known |= {name: p.unit for name, p in table.items()}
+    return lambda name: known.get(name.partition("[")[0], "")
+
+
+def _configuration(options: argparse.Namespace, values: dict, spread: dict) -> dict:
+    used = vars(options) | {"set": values, "polydispersity": spread}
+    for name in ("run", "parser", "command", "config"):
+        used.pop(name)
+    used["data"] = used["data"][0] if len(used["data"]) == 1 else used["data"]
+    return {name: value for name, value in used.items() if value not in ([], {})}

@@ -4,7 +4,7 @@ import argparse
 import os
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ __all__ = [
     "console",
     "number",
     "pairs",
+    "quantities",
     "read_curves",
     "reading",
     "span",
@@ -24,10 +25,19 @@ __all__ = [
 ]
 
 
-def add_curve(parser: argparse.ArgumentParser) -> None:
-    """Add the file, how to read it, and what to do with the curve before it is used."""
+def add_curve(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """Add the file, how to read it, and what to do with the curve before it is used.
+
+    Args:
+        parser: of the command.
+        several: whether it takes more than one file.
+    """
     parser.add_argument(
-        "data", type=Path, nargs="?", metavar="DATA", help="text, canSAS XML or NXcanSAS"
+        "data",
+        type=Path,
+        nargs="*" if several else "?",
+        metavar="DATA",
+        help="text, canSAS XML or NXcanSAS",
     )
     parser.add_argument(
         "--unit", metavar="UNIT", help="of q, 1/A or 1/nm, where the file does not say"
@@ -137,6 +147,9 @@ def take_defaults(parser: argparse.ArgumentParser, path: Path) -> None:
         if name not in valid:
             listed = ", ".join(sorted(valid))
             raise ValueError(f"{path}: no option is called {key!r}; there are {listed}")
+        if isinstance(value, list) and value and all(isinstance(v, dict) for v in value):
+            parser.set_defaults(**{name: value})  # tables, as [[curve]]: the command reads them
+            continue
         if isinstance(value, dict):
             value = [f"{k}={v}" for k, v in value.items()]
         flag = [] if name == "data" else [f"--{name.replace('_', '-')}"]
@@ -146,7 +159,8 @@ def take_defaults(parser: argparse.ArgumentParser, path: Path) -> None:
             for item in value if isinstance(value, list) else [value]:
                 words += [*flag, str(item)]
     typed = vars(parser.parse_args(words))
-    parser.set_defaults(**{k.replace("-", "_"): typed[k.replace("-", "_")] for k in found})
+    plain = [k.replace("-", "_") for k in found]
+    parser.set_defaults(**{name: typed[name] for name in plain})
 
 
 def pairs(option: str, given: Sequence[str]) -> list[tuple[str, str]]:
@@ -165,6 +179,13 @@ def number(name: str, text: str, unit: str = "") -> float:
     from diffscatter.core.units import parse_quantity
 
     return parse_quantity(text, unit, name)
+
+
+def quantities(
+    given: Sequence[tuple[str, str]], units: Callable[[str], str]
+) -> dict[str, float]:
+    """Return the values of ``NAME=VALUE`` pairs in the unit that each name has."""
+    return {name: number(name, text, units(name)) for name, text in given}
 
 
 def bounds(name: str, text: str, unit: str = "") -> tuple[float, float] | None:

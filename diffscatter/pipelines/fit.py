@@ -1,38 +1,35 @@
-"""Fit a curve with a named model: sample, size distribution and resolution put together."""
+"""Fit curves with a named model: sample, size distribution and resolution put together."""
 
-import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace as changed
 from typing import Any
 
 import numpy as np
 from jax import Array
 
-from diffscatter.analytic import Polydisperse, Sample, registry
-from diffscatter.analytic.distributions import DISTRIBUTIONS, Distribution
+from diffscatter.analytic import Named, named, registry
 from diffscatter.core.data import Curve
 from diffscatter.core.pytree import replace
-from diffscatter.fitting import Bounds, FitResult, Loss, fit_curve
+from diffscatter.fitting import Bounds, FitResult, Loss, fit_curve, fit_curves
 from diffscatter.instrument import smear_of
+from diffscatter.pipelines.choices import SCALES, Choice, amplitudes, choose
 
 __all__ = ["fit"]
 
-# A fringe has a period of 2 pi/size, and the Guinier region ends near pi/size: sizes beyond
-# these leave no mark between the first and the last q, not even through their resolution.
-_SMALLEST, _LARGEST = 0.3, 5.0
-_WIDTHS, _START_WIDTH = (0.005, 0.5), 0.1
-# The scale is solved for, not searched: its bounds only keep it positive and finite.
-_SCALES = 1e9
+_VOCABULARIES = ("ours", "sasmodels")
+_WIDTH_ENDS = ("_width", "_pd")
 
 
 def fit(
-    curve: Curve,
+    curves: Curve | Sequence[Curve],
     model: Any,
     *,
-    set: Mapping[str, float] | None = None,
+    set: Mapping[str, Any] | None = None,
     vary: Mapping[str, Any] | Iterable[str] | None = None,
     polydispersity: Mapping[str, Any] | None = None,
+    shared: Iterable[str] | None = None,
+    each: Sequence[Mapping[str, Any]] | None = None,
+    priors: Mapping[str, Any] | None = None,
     resolution: Any = "auto",
     starts: int = 32,
     draws: int = 32,
@@ -40,30 +37,43 @@ def fit(
     loss: str | Loss = "chi2",
     max_steps: int = 60,
 ) -> FitResult:
-    r"""Fit ``model`` to ``curve``: resolution, size distribution and background included.
+    r"""Fit ``model`` to a curve, or to several at once: resolution and background included.
 
-    The curve is that of a dilute sample,
-    :math:`I(q) = \phi\,\langle F^2\rangle/\langle V\rangle + b`, with ``scale`` the volume
-    fraction and ``background`` in 1/cm, seen through the curve's resolution.
+    The curve is that of a sample seen through the curve's resolution,
+    :math:`I(q) = \phi\,\langle F^2\rangle S(q)/\langle V\rangle + b`, with ``scale`` the volume
+    fraction of dilute particles and ``background`` in 1/cm.
 
-    Names are the model's own, ``scale``, ``background``, and ``radius_width`` for the relative
-    width of the distribution of ``radius``. Bounds that are not given follow from the curve:
-    lengths from 0.3 pi over its largest q to 5 pi over its smallest, widths from 0.005 to 0.5,
-    the background up to twice the lowest intensities, of either sign.
+    Names are those of our registry or of sasmodels, for models and for parameters:
+    ``"core_shell_sphere"``, ``"sphere@hardsphere"``, ``"sphere+cylinder"``; ``contrast`` or
+    ``sld`` and ``sld_solvent``; ``radius_width`` or ``radius_pd``. Values are in nm, 1/nm and
+    1/nm^2 whatever the names are. :func:`~diffscatter.analytic.named` has the details.
+
+    Bounds that are not given follow from the curves: lengths from 0.3 pi over the largest q to
+    5 pi over the smallest, widths from 0.005 to 0.5, the background up to twice the lowest
+    intensities, of either sign.
 
     Args:
-        curve: q in 1/nm, intensity in 1/cm.
-        model: a name from the registry (``"sphere"``) or a particle of ``analytic``. Any other
+        curves: q in 1/nm, intensity in 1/cm. A list is fitted at once.
+        model: a name, a particle of ``analytic``, or what ``analytic.named`` returns. Any other
             pytree callable on q (1/nm) is fitted as it stands; ``vary`` then gives the bounds.
-        set: values, nm and 1/nm^2. What is set stays fixed unless ``vary`` names it.
-        vary: the free parameters: names, or name to ``(low, high)`` (None: from the curve).
-            Without it, lengths and widths that are not set. ``scale`` and ``background`` are
-            free in any case unless they are set. Contrasts are free only by name: one alone
-            cannot be told from the scale.
+        set: values. What is set stays fixed unless ``vary`` names it.
+        vary: the free parameters: names, or name to ``(low, high)`` (None: from the curves).
+            Without it, all that is not set except contrasts and slds, of which one alone
+            cannot be told from the scale, and what surrounds the particles. ``scale`` and
+            ``background`` are free in any case unless they are set; ``scale`` stays 1 where
+            the model has amplitudes of its own.
         polydispersity: parameter to ``"gaussian"``, ``"lognormal:0.1"`` (with the width to
             start from) or a distribution of ``analytic``. Distributions are by number.
-        resolution: ``"auto"``: what the curve itself carries, pinhole, slit or both; None:
-            none; or a callable such as :func:`~diffscatter.instrument.pinhole` returns.
+        shared: of several curves, the free parameters that have one value in all of them. By
+            default all but ``scale`` and ``background`` and what ``each`` names. The others
+            have a value in each curve: ``scale[name of the curve]``.
+        each: of several curves, the values that are set in each, one mapping a curve, as
+            ``[{"sld_solvent": 6.3e-4}, {"sld_solvent": -0.5e-4}]``. As with ``set``, ``vary``
+            makes them starts.
+        priors: name to a prior of ``fitting``.
+        resolution: ``"auto"``: what the curves themselves carry, pinhole, slit or both; None:
+            none; or a callable such as :func:`~diffscatter.instrument.pinhole` returns, or a
+            list of them.
         starts, draws, key, loss, max_steps: as in :func:`~diffscatter.fitting.fit_curve`.
 
     Returns:
@@ -75,58 +85,80 @@ def fit(
 
     Example:
         >>> fit(load_sample("latex_sans"), "sphere", polydispersity={"radius": "gaussian"})
+        >>> fit([sans, usans], "sphere", vary={"radius": (100, 400)})  # one radius
     """
-    curve, smear, notes = _resolved(curve, resolution)
+    alone = isinstance(curves, Curve)
+    curves = [curves] if alone else list(curves)
+    if not curves:
+        raise ValueError("curves must hold at least one curve, got none")
+    curves, smears, notes = _resolved(curves, resolution)
     options = dict(
-        smear=smear, starts=starts, draws=draws, key=key, loss=loss, max_steps=max_steps
+        priors=priors, starts=starts, draws=draws, key=key, loss=loss, max_steps=max_steps
     )
-    asked, given, spread = _asked(vary), dict(set or {}), dict(polydispersity or {})
-    described = _described(model)
-    if described is None:
-        if given or spread or not asked or None in asked.values():
+    given, spread, asked = dict(set or {}), dict(polydispersity or {}), _asked(vary)
+    own = _own(each, len(curves))
+    start = _start(model)
+    if start is None:
+        if given or spread or any(own) or not asked or None in asked.values():
             raise ValueError(
                 f"{type(model).__name__} is not a particle of the registry and is fitted as it "
                 "stands: give vary={name: (low, high)}, and neither set nor polydispersity"
             )
-        return _noted(fit_curve(model, curve, free=asked, **options), notes)
+        if alone:
+            return _noted(
+                fit_curve(model, curves[0], free=asked, smear=smears[0], **options), notes
+            )
+        options |= dict(free=asked, smear=smears, shared=list(shared or ()))
+        return _noted(fit_curves(model, curves, **options), notes)
 
-    plain = _parameters(described, model, spread)
-    for name in [*given, *(asked or {})]:
-        if name not in plain:
-            raise ValueError(f"{name!r} is not a parameter here; there are {', '.join(plain)}")
-    parameters = {
-        name: _settled(parameter, given.get(name), asked, curve, positive=loss != "chi2")
-        for name, parameter in plain.items()
-    }
-    sample = _sample(described, parameters, spread)
-    if parameters["scale"].bounds is not None and "scale" not in given:
-        parameters["scale"] = _scaled(parameters["scale"], asked, sample, curve, smear)
-        sample = replace(sample, scale=parameters["scale"].value)
-    for name, p in parameters.items():
-        if p.bounds is None and name not in given and p.default is not None:
-            note = f"{name} was not given, {p.value:g} {p.unit} is assumed"
-            if p.unit == "1/nm^2":
-                note += ": scale is a volume fraction only if that is right"
-            notes.append(note)
-    free = {
-        p.path: changed(p.bounds, label=name)
-        for name, p in parameters.items()
-        if p.bounds is not None
-    }
-    return _noted(fit_curve(sample, curve, free=free, **options), notes)
+    models, free, chosen = [], [], []
+    local = {name for one in own for name in one}
+    for curve, smear, mine in zip(curves, smears, own, strict=True):
+        values = given | mine
+        built = _model(start, values, spread, [*values, *(asked or ())])
+        chosen.append(
+            choose(
+                built,
+                curves,
+                values,
+                asked,
+                chosen=not isinstance(model, str),
+                positive=loss != "chi2",
+            )
+        )
+        built, bounds = _placed(built, chosen[-1], curve, smear, values, asked)
+        models.append(built)
+        free.append(bounds)
+    notes += _assumptions(models[0], chosen[0])
+    if alone:
+        result = fit_curve(models[0], curves[0], free=free[0], smear=smears[0], **options)
+        return _noted(result, notes)
+    together = _shared(shared, models[0], free, local)
+    result = fit_curves(models, curves, free=free, smear=smears, shared=together, **options)
+    return _noted(result, notes)
 
 
-def _resolved(curve: Curve, resolution: Any) -> tuple[Curve, Callable | None, list[str]]:
-    """Return the curve, what smears a model onto it, and what a reader should know of it."""
+def _resolved(
+    curves: list[Curve], resolution: Any
+) -> tuple[list[Curve], list[Callable | None], list[str]]:
+    """Return the curves, what smears a model onto each, and what a reader should know."""
+    if isinstance(resolution, Sequence) and not isinstance(resolution, str):
+        if len(resolution) != len(curves) or not all(map(callable, resolution)):
+            raise ValueError(
+                f"resolution must be one callable for each of {len(curves)} curves"
+            )
+        return curves, list(resolution), []
     if callable(resolution):
-        return curve, resolution, []
+        return curves, [resolution] * len(curves), []
     if resolution == "auto":
-        return curve, smear_of(curve), []
+        return curves, [smear_of(curve) for curve in curves], []
     if resolution is not None:
         raise ValueError(f'resolution must be "auto", None or a callable, got {resolution!r}')
-    sharp = replace(curve, resolution=None, slit_length=None, slit_width=None)
-    same = sharp.columns.keys() == curve.columns.keys()
-    return sharp, None, [] if same else ["the curve's resolution is left out, as asked"]
+    bare = dict(resolution=None, slit_length=None, slit_width=None)
+    sharp = [replace(curve, **bare) for curve in curves]
+    same = all(s.columns.keys() == c.columns.keys() for s, c in zip(sharp, curves, strict=True))
+    notes = [] if same else ["the curve's resolution is left out, as asked"]
+    return sharp, [None] * len(curves), notes
 
 
 def _asked(vary: Any) -> dict[str, Any] | None:
@@ -135,179 +167,132 @@ def _asked(vary: Any) -> dict[str, Any] | None:
     return dict.fromkeys([vary] if isinstance(vary, str) else vary)
 
 
-def _described(model: Any) -> Any:
-    """Return the registry's description of a name or a particle, None for anything else."""
+def _own(each: Sequence[Mapping[str, Any]] | None, count: int) -> list[dict[str, Any]]:
+    if each is None:
+        return [{}] * count
+    if len(each) != count:
+        raise ValueError(f"each has {len(each)} entries for {count} curves; give one a curve")
+    return [dict(one) for one in each]
+
+
+def _start(model: Any) -> tuple[str, dict[str, Any]] | Named | None:
+    """Return a model's name and the values it brings, or None if it stands for itself."""
+    if isinstance(model, Named):
+        return model
     if isinstance(model, str):
-        return registry.get(model)
-    return next((m for m in registry.MODELS.values() if type(model) is m.constructor), None)
+        return model, {}
+    for described in registry.MODELS.values():
+        if type(model) is described.constructor:
+            return described.name, {
+                p.name: getattr(model, p.name) for p in described.parameters
+            }
+    return None
 
 
-@dataclass(frozen=True)
-class _Parameter:
-    """A parameter of the sample.
-
-    Attributes:
-        name, path: how users and how the sample's tree call it.
-        unit: ``"nm"``, ``"1/nm^2"``, or what it is: ``"width"``, ``"scale"``, ``"background"``.
-        value: where it starts or stays; None: nobody chose one.
-        limits: what means something.
-        default: the registry's, for what nobody chose.
-        bounds: where it is free, or None.
-    """
-
-    name: str
-    path: str
-    unit: str
-    value: float | None
-    limits: tuple[float, float] = (-math.inf, math.inf)
-    default: float | None = None
-    bounds: Bounds | None = None
-
-
-def _parameters(
-    described: Any, model: Any, polydispersity: Mapping[str, Any]
-) -> dict[str, _Parameter]:
-    """Return the parameters of the sample that :func:`_sample` makes, by name."""
-    named = isinstance(model, str)
-    inner = "model." * (1 + len(polydispersity))
-    found = []
-    for p in described.parameters:
-        value, default = (None, p.default) if named else (float(getattr(model, p.name)), None)
-        found.append(_Parameter(p.name, inner + p.name, p.unit, value, p.limits, default))
-    lengths = [p.name for p in found if p.unit == "nm"]
-    for depth, (name, kind) in enumerate(polydispersity.items(), start=1):
-        if name not in lengths:
-            raise ValueError(
-                f"{described.name} cannot be polydisperse in {name!r}; "
-                f"it can in {', '.join(lengths)}"
+def _model(
+    start: tuple[str, dict[str, Any]] | Named,
+    values: Mapping[str, Any],
+    spread: Mapping[str, Any],
+    names: Iterable[str],
+) -> Named:
+    """Return the model in the vocabulary that has the names: ours, or else sasmodels'."""
+    if isinstance(start, Named):
+        if spread:
+            raise ValueError("give the distributions to analytic.named, or name the model here")
+        return start.with_values(**values)
+    model, brought = start
+    # A width that is named means a distribution.
+    implied = {
+        name.removesuffix(end): "gaussian"
+        for name in names
+        for end in _WIDTH_ENDS
+        if name.endswith(end)
+    }
+    refusals = []
+    for vocabulary in _VOCABULARIES:
+        try:
+            found = named(
+                model,
+                brought | dict(values),
+                polydispersity=implied | dict(spread),
+                vocabulary=vocabulary,
             )
-        path, width = "model." * depth + "distribution.width", _distribution(kind)[1]
-        found.append(_Parameter(f"{name}_width", path, "width", width, (0.0, math.inf)))
-    found.append(_Parameter("scale", "scale", "scale", 1.0, (0.0, math.inf)))
-    found.append(_Parameter("background", "background", "background", 0.0))
-    return {p.name: p for p in found}
+            for name in names:
+                if not (name in found.values or name.endswith("_mode")):
+                    raise ValueError(
+                        f"{name!r} is not a parameter here{registry.near(name, found.values)}; "
+                        f"there are {', '.join(found.values)}"
+                    )
+            return found
+        except ValueError as error:
+            refusals.append(error)
+    raise ValueError(str(refusals[0]))
 
 
-def _settled(
-    parameter: _Parameter,
-    given: float | None,
-    asked: dict[str, Any] | None,
-    curve: Curve,
-    *,
-    positive: bool,
-) -> _Parameter:
-    """Decide whether a parameter is free, between which bounds, and where it starts."""
-    name, unit, (low, high) = parameter.name, parameter.unit, parameter.limits
-    value = parameter.value if given is None else float(given)
-    if value is not None and not (math.isfinite(value) and low <= value <= high):
-        raise ValueError(f"{name} must be finite and in [{low:g}, {high:g}], got {value:g}")
-    if asked is not None and name in asked:
-        free = True
-    elif given is not None:
-        free = False
-    else:
-        free = unit in ("scale", "background") or (asked is None and unit in ("nm", "width"))
-    if not free:
-        return changed(parameter, value=parameter.default if value is None else value)
-    if unit != "nm" and value is None:
-        value = parameter.default
-    pair = (asked or {}).get(name)
-    bounds = (
-        _from_curve(parameter, value, curve, positive) if pair is None else _pair(name, pair)
-    )
-    if given is None and not (value is not None and bounds.low <= value <= bounds.high):
-        # A length that nobody chose starts between its bounds, not at the registry's default.
-        value = (bounds.low + bounds.high) / 2
-        value = math.sqrt(bounds.low * bounds.high) if bounds.log else value
-    return changed(parameter, value=value, bounds=bounds)
-
-
-def _pair(name: str, given: Any) -> Bounds:
-    if isinstance(given, Bounds):
-        return given
-    try:
-        low, high = given
-        return Bounds(low, high)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"bounds of {name} must be (low, high), got {given!r}: {error}"
-        ) from None
-
-
-def _from_curve(
-    parameter: _Parameter, value: float | None, curve: Curve, positive: bool
-) -> Bounds:
-    """Return the bounds that a curve implies, widened to hold a value that was chosen."""
-    q, intensity = np.asarray(curve.q, float), np.asarray(curve.intensity, float)
-    size = abs(value or 0.0)
-    if parameter.unit == "nm":
-        low, high = _SMALLEST * np.pi / q.max(), _LARGEST * np.pi / q[q > 0].min()
-        low, high = max(low, parameter.limits[0]), min(high, parameter.limits[1])
-        return Bounds(min(low, size / 10) if size else low, max(high, 10 * size))
-    if parameter.unit == "width":
-        return Bounds(min(_WIDTHS[0], size / 2) if size else 0.0, max(_WIDTHS[1], 2 * size))
-    if parameter.unit == "background":
-        level = 2 * float(np.quantile(np.abs(intensity), 0.1)) or float(np.abs(intensity).max())
-        level = max(level, 2 * size, -2 * float(intensity.min()))
-        return Bounds(0.0 if positive else -level, level)
-    if parameter.unit == "scale":
-        return Bounds(size / _SCALES, size * _SCALES)
-    reach = 10 * (size or 1e-3)
-    return Bounds(-reach, reach)
-
-
-def _scaled(
-    scale: _Parameter,
-    asked: dict[str, Any] | None,
-    sample: Sample,
+def _placed(
+    model: Named,
+    chosen: Mapping[str, Choice],
     curve: Curve,
     smear: Callable | None,
-) -> _Parameter:
-    """Return the scale at which the first model is as high as the data, and its bounds."""
-    unit = replace(sample, scale=1.0, background=0.0)
-    values = np.asarray(unit(curve.q) if smear is None else smear(unit))
-    ratio = float(np.max(np.abs(curve.intensity)) / np.max(values)) if values.max() > 0 else 0.0
-    if not (math.isfinite(ratio) and ratio > 0):
+    given: Mapping[str, Any],
+    asked: Mapping[str, Any] | None,
+) -> tuple[Named, dict[str, Bounds]]:
+    """Return the model at its start, with amplitudes that meet the data, and what is free."""
+    model = model.with_values(**{name: choice.value for name, choice in chosen.items()})
+    free = {name: choice.bounds for name, choice in chosen.items() if choice.bounds is not None}
+    # What a reader looks for first stands first.
+    last = [name for name in ("scale", "background") if name in free]
+    free |= {name: free.pop(name) for name in last}
+    names = [n for n in ("scale", *amplitudes(model)) if n in free and n not in given]
+    if names:
+        ratio = _ratio(model, curve, smear)
+        for name in names:
+            value = ratio * float(np.mean(chosen[name].value))
+            if (asked or {}).get(name) is None:
+                free[name] = Bounds(value / SCALES, value * SCALES)
+            value = float(np.clip(value, free[name].low, free[name].high))
+            start = np.full_like(np.asarray(chosen[name].value), value)
+            model = model.with_values(**{name: start})
+    return model, free
+
+
+def _ratio(model: Named, curve: Curve, smear: Callable | None) -> float:
+    """Return by how much the data are higher than the model without its background."""
+    bare = model.with_values(background=0.0)
+    values = np.asarray(bare(curve.q) if smear is None else smear(bare))
+    top = float(np.max(values))
+    ratio = float(np.max(np.abs(np.asarray(curve.intensity)))) / top if top > 0 else 0.0
+    if not (np.isfinite(ratio) and ratio > 0):
         raise ValueError(
             "the model's intensity is zero or not finite at its start; "
             "set a contrast other than 0"
         )
-    bounds = scale.bounds
-    if (asked or {}).get("scale") is None:
-        bounds = Bounds(ratio / _SCALES, ratio * _SCALES)
-    return changed(scale, value=float(np.clip(ratio, bounds.low, bounds.high)), bounds=bounds)
+    return ratio
 
 
-def _sample(
-    described: Any, parameters: Mapping[str, _Parameter], polydispersity: Mapping[str, Any]
-) -> Sample:
-    own = {p.name: parameters[p.name].value for p in described.parameters}
-    model = registry.build(described.name, **own)
-    # The outermost distribution is the first named, as in :func:`_parameters`.
-    for name, kind in reversed(polydispersity.items()):
-        distribution = _distribution(kind)[0](width=parameters[f"{name}_width"].value)
-        model = Polydisperse(model=model, parameter=name, distribution=distribution)
-    return Sample(
-        model=model, scale=parameters["scale"].value, background=parameters["background"].value
-    )
+def _shared(
+    shared: Iterable[str] | None,
+    model: Named,
+    free: Sequence[Mapping[str, Any]],
+    local: set[str],
+) -> list[str]:
+    """Return the names of what has one value in all curves."""
+    if shared is not None:
+        return [shared] if isinstance(shared, str) else list(shared)
+    apart = {"scale", "background", *amplitudes(model), *local}
+    return [name for name in free[0] if name not in apart]
 
 
-def _distribution(kind: Any) -> tuple[type[Distribution], float]:
-    """Return the class and the width of ``"gaussian"``, ``"lognormal:0.1"`` or an instance."""
-    if isinstance(kind, Distribution):
-        return type(kind), float(kind.width)
-    name, _, width = str(kind).partition(":")
-    if name not in DISTRIBUTIONS:
-        raise ValueError(
-            f"a distribution is one of {', '.join(DISTRIBUTIONS)}, or with a width as "
-            f"'lognormal:0.1'; got {kind!r}"
-        )
-    try:
-        return DISTRIBUTIONS[name], float(width or _START_WIDTH)
-    except ValueError:
-        raise ValueError(
-            f"the width in {kind!r} must be a number, as 'lognormal:0.1'"
-        ) from None
+def _assumptions(model: Named, chosen: Mapping[str, Choice]) -> list[str]:
+    """Say which contrasts nobody gave."""
+    table = model.parameters
+    assumed = [n for n, c in chosen.items() if c.assumed and table[n].unit == "1/nm^2"]
+    if not assumed:
+        return []
+    values = ", ".join(f"{name} = {np.ravel(chosen[name].value)[0]:g}" for name in assumed)
+    return [
+        f"{values} 1/nm^2 assumed, not given: scale is a volume fraction only if that is right"
+    ]
 
 
 def _noted(result: FitResult, notes: list[str]) -> FitResult:

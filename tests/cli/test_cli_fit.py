@@ -58,13 +58,30 @@ def test_finds_the_radius_and_says_how_sure(folder):
 def test_writes_the_arrays_and_the_figure(folder):
     names = {path.name for path in folder.iterdir()}
     expected = {"summary.json", "result.h5", "report.html", "configuration.toml", "fit.png"}
-    assert names == expected
+    assert names == expected | {"fit.h5", "data.h5"}
     with h5py.File(folder / "result.h5") as file:
         np.testing.assert_allclose(file["q"], Q, rtol=1e-12)
         residuals = (file["intensity"][...] - file["fitted"][...]) / file["sigma"][...]
         np.testing.assert_allclose(file["residuals"], residuals, atol=1e-6)
         assert file["covariance"].shape == (3, 3)
         assert "radius" in list(file["covariance"].attrs["parameters"])
+
+
+def test_the_fitted_curve_is_read_by_others(folder):
+    from sasdata.dataloader.loader import Loader
+
+    with h5py.File(folder / "result.h5") as file:
+        fitted = file["fitted"][...]
+    (curve,) = Loader().load(str(folder / "fit.h5"))
+    np.testing.assert_allclose(curve.y, fitted, rtol=1e-6)
+    (data,) = Loader().load(str(folder / "data.h5"))
+    np.testing.assert_allclose(data.x, Q / 10, rtol=1e-6)  # 1/A there
+
+
+def test_the_report_says_first_whether_the_model_fits(folder):
+    page = (folder / "report.html").read_text()
+    first = page.split("</h1>")[1].strip()
+    assert first.startswith('<p class="lead">The model describes the data: reduced chi2')
 
 
 @pytest.fixture
@@ -129,7 +146,7 @@ def test_bad_configuration(data, tmp_path, called, refused, text, message):
     "arguments, message",
     [
         ([], "name a model: --model, one of sphere"),
-        (["--model", "spehre"], "no model is called 'spehre'; there are sphere"),
+        (["--model", "spehre"], "no model is called 'spehre' (did you mean sphere"),
         (["--model", "sphere", "--set", "radius"], "--set takes NAME=VALUE, got 'radius'"),
         (["--model", "sphere", "--set", "radius=x"], "radius must be a number, or one with"),
         (["--model", "sphere", "--set", "radius=4/A"], "radius is in nm, got '4/A'"),
@@ -158,3 +175,35 @@ def test_unknown_parameters_are_named(data, tmp_path, monkeypatch, refused):
     monkeypatch.setattr(cli.fit, "start_jax", lambda: None)
     arguments = ("--model", "sphere", "--set", "length=3", "--output", tmp_path / "out")
     assert "length" in refused("fit", data, *arguments)
+
+
+def test_several_files_are_fitted_at_once(data, tmp_path, called, refused):
+    refused(
+        "fit", data, data, "--model", "sphere", "--share", "radius", "--output", tmp_path / "a"
+    )
+    assert [c.q.size for c in called["curve"]] == [Q.size] * 2
+    assert called["shared"] == ["radius"] and called["each"] == [{}, {}]
+
+
+def test_tables_hold_what_belongs_to_one_curve(data, tmp_path, called, refused):
+    config = tmp_path / "fit.toml"
+    config.write_text(
+        f"""
+        model = "sphere"
+        vary = ["radius=1:20"]
+        [[curve]]
+        data = "{data}"
+        name = "first"
+        set = {{sld = "4e-6/A^2", sld_solvent = 6e-4}}
+        [[curve]]
+        data = "{data}"
+        q-range = "0.1:1"
+        """
+    )
+    assert "seen" in refused("fit", "--config", config, "--output", tmp_path / "out")
+    first, second = called["curve"]
+    assert first.name == "first" and second.q.max() <= 1
+    assert called["each"] == [{"sld": pytest.approx(4e-4), "sld_solvent": 6e-4}, {}]
+    config.write_text(config.read_text().replace("q-range", "q-rage"))
+    assert "[[curve]] has no option 'q-rage'; there are" in refused("fit", "--config", config)
+    assert "not in both" in refused("fit", data, "--config", config)

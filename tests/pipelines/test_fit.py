@@ -9,7 +9,7 @@ import pytest
 from diffscatter import analytic
 from diffscatter.core.data import Curve
 from diffscatter.instrument import pinhole
-from diffscatter.pipelines import fit
+from diffscatter.pipelines import fit, size_means
 
 Q = np.geomspace(0.05, 2.0, 120)
 RADIUS, WIDTH, SCALE, BACKGROUND = 8.0, 0.1, 0.02, 0.05
@@ -70,6 +70,43 @@ def test_leaving_the_resolution_out_is_said_and_seen():
     assert result.reduced_chi2 > 3
 
 
+def test_several_curves_share_one_size_under_the_names_of_sasmodels():
+    curves, solvents = [], (1e-4, 5e-4)
+    for seed, solvent in enumerate(solvents):
+        sample = analytic.named(
+            "sphere", {"radius": RADIUS, "sld": 3e-4, "sld_solvent": solvent, "scale": SCALE}
+        )
+        clean = np.asarray(sample(Q[::2]))
+        noise = np.random.default_rng(seed).normal(size=clean.size)
+        sigma = 0.02 * clean
+        curves.append(Curve(q=Q[::2], intensity=clean + sigma * noise, sigma=sigma))
+    with jax.enable_x64(True):
+        result = fit(
+            curves,
+            "sphere",
+            each=[{"sld_solvent": solvent} for solvent in solvents],
+            set={"sld": 3e-4},
+            shared=["radius", "scale"],
+            starts=4,
+        )
+    assert set(result.parameters) == {"radius", "scale", "background[0]", "background[1]"}
+    for name, value in (("radius", RADIUS), ("scale", SCALE)):
+        assert abs(result.parameters[name] - value) < 4 * result.uncertainties[name]
+    assert result.fixed["sld_solvent[1]"] == pytest.approx(5e-4)
+
+
+def test_volume_means_of_gaussian_sizes():
+    model = analytic.named(
+        "sphere", {"radius": 10.0}, polydispersity={"radius": "gaussian:0.1"}
+    )
+    with jax.enable_x64(True):
+        means = size_means(model)["radius"]
+    # Moments of a Gaussian: <r^4>/<r^3> = (1 + 6 w^2 + 3 w^4) / (1 + 3 w^2) of the mean.
+    assert means.number_mean == pytest.approx(10, rel=1e-6)
+    assert means.deviation == pytest.approx(1, rel=1e-5)
+    assert means.volume_mean == pytest.approx(10 * 1.0603 / 1.03, rel=1e-6)
+
+
 def test_what_is_set_stays():
     with jax.enable_x64(True):
         result = fit(measured(2), "sphere", set={"radius": 8.0, "contrast": 3e-4}, starts=0)
@@ -80,14 +117,17 @@ def test_what_is_set_stays():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"model": "sfere"}, "no model is called 'sfere'; there are sphere"),
+        ({"model": "sfere"}, "no model is called 'sfere'.*did you mean sphere"),
         ({"set": {"radius": -1.0}}, "radius must be finite and in"),
-        ({"vary": ["length"]}, "'length' is not a parameter here; there are radius"),
-        ({"polydispersity": {"radius": "cauchy"}}, "a distribution is one of gaussian"),
-        ({"polydispersity": {"length": "gaussian"}}, "cannot be polydisperse in 'length'"),
+        ({"vary": ["length"]}, "'length' is not a parameter here; there are scale"),
+        ({"polydispersity": {"radius": "cauchy"}}, "must be one of gaussian.*'cauchy'"),
+        ({"polydispersity": {"length": "gaussian"}}, "no parameter 'length'.*are of radius"),
+        ({"each": [{}, {}]}, "each has 2 entries for 1 curves; give one a curve"),
+        ({"curve": []}, "at least one curve"),
         ({"resolution": "slit"}, 'resolution must be "auto", None or a callable'),
     ],
 )
 def test_bad_requests_are_named(options, message):
     with warnings.catch_warnings(), pytest.raises(ValueError, match=message):
-        fit(measured(1), **({"model": "sphere"} | options))
+        options = {"curve": measured(1), "model": "sphere"} | options
+        fit(options.pop("curve"), **options)
