@@ -56,3 +56,41 @@ def test_wavelength_of_a_photon():
     for energy in (0.0, -1.0, math.nan, math.inf):
         with pytest.raises(ValueError, match="energy must be positive"):
             units.energy_to_wavelength(energy)
+
+
+@pytest.mark.parametrize(
+    "text, unit, value",
+    [
+        ("40", "nm", 40), ("40A", "nm", 4), ("40 Å", "nm", 4), ("0.1um", "nm", 100),
+        ("2 µm", "nm", 2000), ("4e-6/A^2", "1/nm^2", 4e-4), ("4 1e-6/A^2", "1/nm^2", 4e-4),
+        ("4e-6 A^-2", "1/nm^2", 4e-4), (".03/A", "1/nm", 0.3), ("5 nm^-1", "1/nm", 5),
+        ("10/m", "1/cm", 0.1), ("-1.5E-4", "1/nm^2", -1.5e-4), ("0.2", "", 0.2),
+    ],
+)  # fmt: skip
+def test_quantities_with_a_unit_of_their_own(text, unit, value):
+    assert units.parse_quantity(text, unit, "x") == pytest.approx(value, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    "text, unit, message",
+    [
+        ("big", "nm", "x must be a number, or one with its unit as 40A, got 'big'"),
+        ("", "nm", "x must be a number"),
+        ("4/A", "nm", "x is in nm, got '4/A': '/A' is no such unit"),
+        ("4A", "1/nm^2", "x is in 1/nm.2, got '4A'"),
+        ("4A", "", "x is a pure number, got '4A'; leave out the unit"),
+        ("4A", "width", "x is in 'width', got '4A'; leave out the unit"),
+        ("4 furlong", "nm", "x: unit 'furlong' is not known; give one as nm, A"),
+    ],
+)
+def test_quantities_of_another_kind_are_refused_by_name(text, unit, message):
+    with pytest.raises(ValueError, match=message):
+        units.parse_quantity(text, unit, "x")
+
+
+def test_energy_and_wavelength_are_each_others_inverse():
+    assert units.wavelength_to_energy(units.energy_to_wavelength(8.048)) == pytest.approx(
+        8.048, rel=1e-14
+    )
+    with pytest.raises(ValueError, match="wavelength must be positive and finite, got -1"):
+        units.wavelength_to_energy(-1.0)
