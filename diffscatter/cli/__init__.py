@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from diffscatter import __version__
 from diffscatter.cli import benchmark, check, demo, fit, models
-from diffscatter.cli.options import take_defaults
+from diffscatter.cli.options import as_options, take_defaults
 
 __all__ = ["main"]
 
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name = f"{error.filename}: " if error.filename else ""
         return _say(f"{name}{error.strerror or error}", 2)
     except ValueError as error:
-        return _say(str(error), 2)
+        return _say(as_options(str(error)), 2)
     except MemoryError:
         return _say("not enough memory; use a smaller grid or fewer points", 2)
 

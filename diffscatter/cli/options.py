@@ -16,6 +16,7 @@ __all__ = [
     "console",
     "number",
     "pairs",
+    "prepared",
     "quantities",
     "read_curves",
     "reading",
@@ -77,36 +78,36 @@ def read_curves(options: argparse.Namespace) -> tuple:
     """Return every curve of the file, or the one that is asked for, ready to be used."""
     if options.data is None:
         raise ValueError(f"name a file: diffscatter {options.command} DATA")
-    curves = _loaded(options.data, options)
+    return prepared(_loaded(options.data, options), options)
+
+
+def prepared(curves: Sequence, options: argparse.Namespace) -> tuple:
+    """Return curves after what the options ask for: range, background, error floor."""
     backgrounds = () if options.subtract is None else _loaded(options.subtract, options)
     if len(backgrounds) > 1:
         raise ValueError(f"{options.subtract} holds {len(backgrounds)} curves; give one")
     ends = (0.0, float("inf"))
     if options.q_range is not None:
         ends = span("--q-range", options.q_range, "1/nm", ends)
-    prepared = []
+    ready = []
     for curve in curves:
         curve = curve.select(*ends) if options.q_range is not None else curve
         for background in backgrounds:
             curve = curve.subtract(background, options.subtract_factor)
         if options.error_floor is not None:
             curve = curve.with_error_floor(options.error_floor)
-        prepared.append(curve)
-    return tuple(prepared)
+        ready.append(curve)
+    return tuple(ready)
 
 
 def _loaded(path: Path, options: argparse.Namespace) -> tuple:
     from diffscatter.io import load_curve, load_curves
 
-    how = reading(options)
-    try:
-        if options.entry is None and not options.merge:
-            return load_curves(path, **how)
-        entry = options.entry
-        entry = int(entry) if entry is not None and entry.isdecimal() else entry
-        return (load_curve(path, entry=entry, merge=options.merge, **how),)
-    except ValueError as error:
-        raise ValueError(as_options(str(error))) from None
+    how, entry = reading(options), options.entry
+    if entry is None and not options.merge:
+        return load_curves(path, **how)
+    entry = int(entry) if entry is not None and entry.isdecimal() else entry
+    return (load_curve(path, entry=entry, merge=options.merge, **how),)
 
 
 def reading(options: argparse.Namespace) -> dict[str, Any]:

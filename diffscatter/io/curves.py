@@ -21,7 +21,7 @@ from diffscatter.io.guard import (
 )
 from diffscatter.io.merge import merge_curves
 
-__all__ = ["load_curve", "load_curves", "load_sample", "save_curve"]
+__all__ = ["inspect_curves", "load_curve", "load_curves", "load_sample", "save_curve"]
 
 
 def load_curve(
@@ -81,10 +81,35 @@ def load_curves(
     average_repeats: bool = False,
 ) -> tuple[Curve, ...]:
     """Load every entry of a file; arguments and errors as in :func:`load_curve`."""
+    options = dict(q_unit=q_unit, drop_bad=drop_bad, average_repeats=average_repeats)
+    found = inspect_curves(path, columns=columns, **options)
+    for curve in found:
+        if isinstance(curve, FileError):
+            raise curve
+    return found
+
+
+def inspect_curves(
+    path: str | Path,
+    *,
+    q_unit: str | None = None,
+    columns: str | None = None,
+    drop_bad: bool = False,
+    average_repeats: bool = False,
+) -> tuple[Curve | FileError, ...]:
+    """Load every entry of a file; where one cannot be used, its error stands in its place.
+
+    Arguments as in :func:`load_curve`; what is wrong with the whole file is raised.
+    """
     path = regular_file(path)
     options = dict(q_unit=q_unit, drop_bad=drop_bad, average_repeats=average_repeats)
-    entries = _entries(path, columns)
-    return tuple(_curve(entries, k, path, options) for k in range(len(entries)))
+    entries, found = _entries(path, columns), []
+    for k in range(len(entries)):
+        try:
+            found.append(_curve(entries, k, path, options))
+        except FileError as error:
+            found.append(error)
+    return tuple(found)
 
 
 def save_curve(path: str | Path, curve: Curve, *, fit: np.ndarray | None = None) -> None:
