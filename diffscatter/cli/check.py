@@ -55,7 +55,7 @@ def _found(options: argparse.Namespace) -> list:
     from diffscatter.io import inspect_curves
 
     if options.data is None or options.entry is not None or options.merge:
-        plain = {"subtract": None, "q_range": None, "error_floor": None}
+        plain = {"subtract": None, "q_range": None, "exclude": [], "error_floor": None}
         return list(read_curves(argparse.Namespace(**vars(options) | plain)))
     return list(inspect_curves(options.data, **reading(options)))
 
@@ -171,7 +171,7 @@ def _odd(curve: Any, quality: Any) -> list[str]:
     if quality.outliers:
         shown = ", ".join(f"{q[k]:.4g}" for k in quality.outliers[:5])
         more = f" and {len(quality.outliers) - 5} more" if len(quality.outliers) > 5 else ""
-        odd.append(f"points off their neighbours' line, at {shown}{more} 1/nm")
+        odd.append(f"points off their neighbours' line, at {shown}{more} 1/nm; see --exclude")
     if quality.drowned is not None:
         odd.append(
             f"most points beyond {quality.drowned:.4g} 1/nm are below their error; "

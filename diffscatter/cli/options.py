@@ -58,6 +58,13 @@ def add_curve(parser: argparse.ArgumentParser, *, several: bool = False) -> None
         help="what is used, 1/nm, or as 0.004:0.03/A; either end may be left out",
     )
     parser.add_argument(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="LOW:HIGH",
+        help="what is left out of it, likewise; may be given several times",
+    )
+    parser.add_argument(
         "--subtract", type=Path, metavar="FILE", help="background, read with the same options"
     )
     parser.add_argument(
@@ -92,6 +99,8 @@ def prepared(curves: Sequence, options: argparse.Namespace) -> tuple:
     ready = []
     for curve in curves:
         curve = curve.select(*ends) if options.q_range is not None else curve
+        for hole in options.exclude:
+            curve = curve.exclude(*span("--exclude", hole, "1/nm", None))
         for background in backgrounds:
             curve = curve.subtract(background, options.subtract_factor)
         if options.error_floor is not None:

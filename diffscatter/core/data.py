@@ -62,6 +62,19 @@ class Curve:
             )
         return replace(self, **{name: v[keep] for name, v in self.columns.items()})
 
+    def exclude(self, low: float, high: float) -> "Curve":
+        """Return the points without those in ``low <= q <= high`` (1/nm), and note it."""
+        q = np.asarray(self.q)
+        keep = (q < low) | (q > high)
+        if keep.all() or keep.sum() < 3:
+            raise ValueError(
+                f"excluding q in [{low:g}, {high:g}] 1/nm leaves {int(keep.sum())} of {q.size} "
+                f"points of {self.name!r}; it covers [{q[0]:.6g}, {q[-1]:.6g}]"
+            )
+        note = f"{int((~keep).sum())} points in {low:g}..{high:g} 1/nm left out"
+        columns = {name: v[keep] for name, v in self.columns.items()}
+        return replace(self, **columns, notes=(*self.notes, note))
+
     def subtract(self, other: "Curve", factor: float = 1.0) -> "Curve":
         r"""Return this curve less ``factor`` times another: a background, a buffer, a cell.
 

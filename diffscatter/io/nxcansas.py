@@ -204,14 +204,11 @@ def write_nxcansas(path: Path, curve: Curve, fit: np.ndarray | None) -> None:
                 _label(node, units=units)
         if curve.sigma is not None:
             _label(data["I"], uncertainties="Idev")
-        kinds = {"dQw": "Square", "dQl": "Square", "Qdev": "Gaussian"}
-        kinds = {name: kind for name, kind in kinds.items() if name in data}
-        if kinds:
-            _label(
-                data["Q"],
-                resolutions=list(kinds),
-                resolutions_description=list(kinds.values()),
-            )
+        resolutions = [name for name in ("dQw", "dQl", "Qdev") if name in data]
+        if resolutions:
+            _label(data["Q"], resolutions=resolutions)
+        if resolutions == ["Qdev"]:
+            _label(data["Q"], resolutions_description="Gaussian")
         if fit is not None:
             _label(data, auxiliary_signals="Imodel")
         note = entry.create_group(_NOTE)

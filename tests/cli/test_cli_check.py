@@ -74,6 +74,9 @@ def test_what_would_be_used_after_the_options(tmp_path, shown):
     inside = Q[(Q >= 0.1) & (Q <= 1)]
     assert f"points │ {inside.size}" in words and "1 times 'b' subtracted" in words
     assert "0.02 of the intensity added" in words and "left out, as asked" in words
+    words, _, _ = shown(path, "--exclude", "0.1:0.2", "--exclude", "0.1:0.3/A")
+    kept = int(((Q < 0.1) | ((Q > 0.2) & (Q < 1))).sum())
+    assert f"points │ {kept}" in words and "left out" in words
     assert "covers q in" in shown(path, "--subtract", write(buffer, Q[5:], Q[5:]))[1]
 
 

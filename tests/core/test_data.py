@@ -79,6 +79,16 @@ def test_select():
         curve.select(2.0)
 
 
+def test_exclude():
+    curve = checked_curve(Q, ONES, resolution=0.1 * Q, name="latex").exclude(0.25, 0.65)
+    np.testing.assert_allclose(curve.q, [0.1, 0.2, 0.7, 0.8, 0.9, 1.0], rtol=1e-6)
+    assert curve.resolution.size == 6
+    assert curve.notes == ("4 points in 0.25..0.65 1/nm left out",)
+    for low, high, left in ((2.0, 3.0, 10), (0.0, 0.85, 2)):
+        with pytest.raises(ValueError, match=f"leaves {left} of 10 points of 'latex'; it cov"):
+            checked_curve(Q, ONES, name="latex").exclude(low, high)
+
+
 def test_pattern_holds_what_it_is_given():
     pattern = Pattern(image=np.ones((4, 6)))
     assert pattern.image.shape == (4, 6) and pattern.mask is None

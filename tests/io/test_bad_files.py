@@ -245,13 +245,18 @@ def test_too_many_members(path, monkeypatch):
     refused(path, "has 6 members")
 
 
-def test_every_changed_byte_of_our_own_files_is_noticed(path, tmp_path):
-    save_curve(path, checked_curve(Q, 10 - Q, name="sample", source="bench", notes=("one",)))
+@pytest.mark.parametrize(
+    "smeared, stride",
+    [({}, 17), ({"resolution": 0.1 * Q, "slit_length": 1.0, "slit_width": 0.02 * Q}, 67)],
+)
+def test_every_changed_byte_of_our_own_files_is_noticed(path, tmp_path, smeared, stride):
+    labels = {"name": "sample", "source": "bench", "notes": ("one",)}
+    save_curve(path, checked_curve(Q, 10 - Q, **smeared, **labels))
     whole, good = path.read_bytes(), load_curve(path)
     changed = tmp_path / "b.h5"
     rng = np.random.default_rng(3)
     noticed = 0
-    for place in range(0, len(whole), 17):
+    for place in range(0, len(whole), stride):
         content = bytearray(whole)
         content[place] ^= rng.integers(1, 256)
         changed.write_bytes(content)
@@ -262,8 +267,9 @@ def test_every_changed_byte_of_our_own_files_is_noticed(path, tmp_path):
             assert len(str(error).splitlines()) == 1 and str(error).startswith("b.h5")
             continue
         # A byte that no reader uses: then everything read is as it was.
-        np.testing.assert_array_equal(curve.q, good.q)
-        np.testing.assert_array_equal(curve.intensity, good.intensity)
+        assert curve.columns.keys() == good.columns.keys()
+        for name, values in curve.columns.items():
+            np.testing.assert_array_equal(values, good.columns[name])
         assert (curve.name, curve.source, curve.notes) == (
             "sample",
             "bench",

@@ -13,7 +13,7 @@ import pytest
 from refusals import refused
 
 from diffscatter.core.data import Curve
-from diffscatter.io import load_curve, load_curves, load_sample
+from diffscatter.io import load_curve, load_curves, load_sample, save_curve
 
 FOLDER = Path(__file__).parents[2] / ".." / "shared" / "data" / "curves"
 SASDATA = FOLDER / "sasdata"
@@ -180,6 +180,51 @@ def test_against_another_loader():
             columns["resolution"] = 10 * peer.dx if blurred else None
             # It scales by powers of ten of its own: a few units in the last place.
             same_numbers(load_curve(SASDATA / name), columns, rtol=2e-15)
+
+
+def every_curve():
+    """The curves of every file, read as its refusals say."""
+    options = [{}, {"q_unit": "1/A"}, {"drop_bad": True}, {"average_repeats": True}]
+    for path in sorted(p for p in FOLDER.rglob("*") if p.is_file()):
+        for how in options:
+            try:
+                yield from load_curves(path, **how)
+                break
+            except ValueError:
+                continue
+
+
+def test_every_curve_survives_being_saved(tmp_path):
+    """With the same bits; sasdata reads the same file."""
+    path, count = tmp_path / "saved.h5", 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the loader's own deprecations
+        loader = pytest.importorskip("sasdata.dataloader.loader").Loader()
+        for curve in every_curve():
+            save_curve(path, curve, fit=curve.intensity)
+            again = load_curve(path)
+            assert again.columns.keys() == curve.columns.keys() and again.name == curve.name
+            for name, values in curve.columns.items():
+                np.testing.assert_array_equal(values, again.columns[name])
+            (found,) = loader.load(str(path))
+            np.testing.assert_allclose(10 * found.x, curve.q, rtol=1e-15)
+            np.testing.assert_allclose(found.y, curve.intensity, rtol=1e-15)
+            if curve.slit_length is not None:
+                np.testing.assert_allclose(10 * found.dxl, curve.slit_length, rtol=1e-15)
+            count += 1
+    assert count == 28
+
+
+def test_a_measured_background_is_subtracted():
+    """Silica in ethanol less ethanol, the same run: one axis, so row by row."""
+    sample, ethanol = (next((FOLDER / "silica").glob(f"*{run}*")) for run in ("03737", "03734"))
+    tables = [np.loadtxt(path, skiprows=149).T for path in (sample, ethanol)]
+    rest = load_curve(sample).subtract(load_curve(ethanol)).with_error_floor(0.02)
+    intensity = tables[0][1] - tables[1][1]
+    np.testing.assert_allclose(rest.intensity, intensity, rtol=1e-12, atol=1e-12)
+    squares = tables[0][2] ** 2 + tables[1][2] ** 2 + (0.02 * intensity) ** 2
+    np.testing.assert_allclose(rest.sigma, np.sqrt(squares), rtol=1e-12)
+    assert rest.arbitrary and any("subtracted" in note for note in rest.notes)
 
 
 def test_the_packaged_curve_is_the_published_one():
