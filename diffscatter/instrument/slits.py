@@ -25,6 +25,7 @@ from diffscatter.instrument.resolution import (
 __all__ = ["slit", "smear_of"]
 
 CONVENTIONS = ("exact", "sasmodels")
+_SHARP = 1.5  # times the largest q: as far as all fringes are resolved
 _WINDOW = (3.0, 3.0)  # of a pinhole beside a slit, in standard deviations
 
 
@@ -54,9 +55,9 @@ def slit(
         resolution: standard deviation of a pinhole resolution besides, likewise; a Gaussian
             about the mean q, cut at 3, as that of :func:`~diffscatter.instrument.pinhole`.
         size: largest dimension of the body in nm, whose fringes the grid then resolves
-            everywhere. Without it, the grid resolves to three times the largest q what a body
+            everywhere. Without it, the grid resolves to 1.5 times the largest q what a body
             of 2 pi over the smallest q shows, and beyond, where the slit's end adds little,
-            ever less.
+            ever less: a sphere of one size comes out to 1e-3 at worst.
         convention: ``"exact"`` or ``"sasmodels"``.
 
     Raises:
@@ -81,7 +82,7 @@ def slit(
     nodes, matrix = integrals(mean_q(q, sigma), sigma, width, _WINDOW, seen)
     if length.any():
         nodes, matrix = _lengthwise(
-            nodes, matrix, length, cap, 3 * q.max() if not size else None
+            nodes, matrix, length, cap, _SHARP * q.max() if not size else None
         )
     return smear(nodes, matrix / matrix.sum(axis=1, keepdims=True), cap, dtype)
 
