@@ -12,6 +12,7 @@ from diffscatter.analytic.core_shell_sphere import CoreShellSphere
 from diffscatter.analytic.cylinder import Cylinder
 from diffscatter.analytic.distributions import (
     DISTRIBUTIONS,
+    Boltzmann,
     Gaussian,
     Lognormal,
     Rectangle,
@@ -34,6 +35,7 @@ from diffscatter.analytic.sphere import Sphere
 __all__ = [
     "DISTRIBUTIONS",
     "MODELS",
+    "Boltzmann",
     "CoreShellCylinder",
     "CoreShellEllipsoid",
     "STRUCTURE_FACTORS",

@@ -4,7 +4,8 @@ r"""Bodies of revolution in every orientation.
     \langle F^2 \rangle = \int_0^{\pi/2} F^2(q\cos\theta, q\sin\theta)\,\sin\theta\,d\theta
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,9 +14,15 @@ from jax.typing import ArrayLike
 
 from diffscatter.analytic.oriented import Oriented
 from diffscatter.analytic.particle import concrete_count
-from diffscatter.analytic.quadrature import LIMIT, in_blocks, run_time_count, streamed_sum
+from diffscatter.analytic.quadrature import (
+    LIMIT,
+    along_q,
+    counted_sum,
+    in_blocks,
+    run_time_count,
+)
 
-__all__ = ["Axial"]
+__all__ = ["Axial", "over_orientations", "panel_count"]
 
 # Gauss-Legendre in theta: there the phase q r(theta) runs evenly, so equal panels are right.
 PANEL = 32
@@ -57,32 +64,53 @@ class Axial(Oriented):
         raise NotImplementedError
 
     def reduced_square(self, q: Array) -> Array:
-        return in_blocks(lambda q: self._average_block(lambda factor: factor * factor, q), q)
+        return along_q(partial(_reduced, 2), self, q.ravel()).reshape(q.shape)
 
     def reduced_amplitude(self, q: Array) -> Array:
-        return in_blocks(lambda q: self._average_block(lambda factor: factor, q), q)
+        return along_q(partial(_reduced, 1), self, q.ravel()).reshape(q.shape)
 
     def node_count(self, q: ArrayLike) -> int:
         """Return the number of orientations used at the largest of ``q`` (1/nm)."""
         return concrete_count(self._panels(jnp.asarray(q)), LIMIT, PANEL, "orientations")
 
-    def _average_block(self, power: Callable[[Array], Array], q: Array) -> Array:
-        panels = self._panels(q)
-        panels = panels if isinstance(panels, int) else jnp.minimum(panels, LIMIT)
-        x, w = jnp.asarray(_X, q.dtype), jnp.asarray(_W, q.dtype)
-
-        def term(j: Array) -> Array:
-            theta = (jnp.pi / 2) * (j + x) / panels
-            sine = jnp.sin(theta)
-            first, *second = map(
-                power, self.oriented_amplitude(q[:, None] * jnp.cos(theta), q[:, None] * sine)
-            )
-            weighted = first * (jnp.pi / 2 * w * sine / panels)
-            return _contract(weighted, *second)
-
-        return streamed_sum(term, panels)
-
     def _panels(self, q: Array) -> Array | int:
-        if self.nodes is not None:
-            return -(-self.nodes // PANEL)
-        return run_time_count(jnp.pi / 2 * jnp.max(jnp.abs(q)) * self.variation / _PHASE)
+        return panel_count(q, self.variation, self.nodes)
+
+
+def _reduced(power: int, body: Axial, q: Array) -> Array:
+    def factors(along: Array, across: Array) -> list[Array]:
+        return [factor**power for factor in body.oriented_amplitude(along, across)]
+
+    return in_blocks(lambda q: over_orientations(factors, q, body._panels(q)), q)
+
+
+def panel_count(q: Array, variation: Array, nodes: int | None) -> Array | int:
+    """Return how many panels of orientations the largest of ``q`` needs, or ``nodes`` fill."""
+    if nodes is not None:
+        return -(-nodes // PANEL)
+    return run_time_count(jnp.pi / 2 * jnp.max(jnp.abs(q)) * variation / _PHASE)
+
+
+def over_orientations(
+    factors: Callable[[Array, Array], Sequence[Array]], q: Array, panels: Array | int
+) -> Array:
+    """Return the average over all directions of the axis of one factor or of two multiplied.
+
+    Differentiable forwards.
+
+    Args:
+        factors: of the components of q along the axis and across it, 1/nm; ``(nq, 32)``.
+        q: 1/nm, one axis.
+        panels: from :func:`panel_count`.
+    """
+    panels = panels if isinstance(panels, int) else jnp.minimum(panels, LIMIT)
+    x, w = jnp.asarray(_X, q.dtype), jnp.asarray(_W, q.dtype)
+
+    def term(j: Array) -> Array:
+        theta = (jnp.pi / 2) * (j + x) / panels
+        sine = jnp.sin(theta)
+        first, *second = factors(q[:, None] * jnp.cos(theta), q[:, None] * sine)
+        weighted = first * (jnp.pi / 2 * w * sine / panels)
+        return _contract(weighted, *second)
+
+    return counted_sum(term, panels)

@@ -38,6 +38,11 @@ class CoreShellSphere(Particle):
         """Volume of core and shell together, nm^3."""
         return _ball(self.radius + self.thickness)
 
+    @property
+    def interfaces(self) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+        steps = self.core_contrast - self.shell_contrast, self.shell_contrast
+        return (self.radius, self.radius + self.thickness), steps
+
     def amplitude(self, q: Array) -> Array:
         """Return F(q) in nm, in the shape of ``q`` (1/nm)."""
         outer = self.radius + self.thickness

@@ -11,17 +11,17 @@ Guinier and Fournet, *Small-Angle Scattering of X-Rays*, Wiley (1955).
 import jax.numpy as jnp
 from jax import Array
 
-from diffscatter.analytic.axial import Axial
 from diffscatter.analytic.description import ANY, POSITIVE, Model, Parameter, Theirs
 from diffscatter.analytic.effective import cylinder_radii
+from diffscatter.analytic.rod import Rod
 from diffscatter.core.pytree import static, struct
-from diffscatter.core.special import disc_kernel, sinc
+from diffscatter.core.special import disc_kernel
 
 __all__ = ["MODEL", "Cylinder"]
 
 
 @struct
-class Cylinder(Axial):
+class Cylinder(Rod):
     """A right circular cylinder, flat at both ends.
 
     Attributes:
@@ -52,20 +52,19 @@ class Cylinder(Axial):
     )
 
     @property
-    def volume(self) -> Array:
-        """Volume in nm^3."""
-        return jnp.pi * self.radius * self.radius * self.length
+    def section_area(self) -> Array:
+        return jnp.pi * self.radius * self.radius
 
     @property
-    def variation(self) -> Array:
-        return jnp.hypot(self.radius, self.length / 2)
+    def section_radius(self) -> Array:
+        return self.radius
 
     @property
     def strength(self) -> Array:
         return self.contrast
 
-    def oriented_amplitude(self, along: Array, across: Array) -> tuple[Array, ...]:
-        return disc_kernel(across * self.radius), sinc(along * self.length / 2)
+    def section_amplitude(self, across: Array) -> Array:
+        return disc_kernel(across * self.radius)
 
 
 MODEL = Model(

@@ -22,6 +22,7 @@ from diffscatter.core.pytree import struct
 __all__ = [
     "BLOCK",
     "Band",
+    "Boltzmann",
     "DISTRIBUTIONS",
     "Distribution",
     "Gaussian",
@@ -53,10 +54,12 @@ class Distribution:
     A :class:`Band` tells it how fast the squared amplitude turns.
 
     Attributes:
+        block_size: nodes in a block.
         points, extent: nodes and half range, in widths, of the grid that sasmodels would use.
         smallest: smallest value on that grid, nm.
     """
 
+    block_size = BLOCK
     points = 35
     extent = 3.0
     smallest = 0.0
@@ -66,11 +69,16 @@ class Distribution:
         raise NotImplementedError
 
     def block(self, j: Array, blocks: Array, band: Band) -> tuple[Array, Array]:
-        """Return ratios x and weights of block ``j``, up to a common factor; ``(BLOCK,)``."""
+        """Return ratios x and weights, up to a common factor, of block ``j``'s nodes."""
         raise NotImplementedError
 
     def density(self, t: Array) -> Array:
         """Return p(x), up to a constant, at x = 1 + width t > 0."""
+        raise NotImplementedError
+
+    @property
+    def largest(self) -> Array:
+        """Ratio beyond which sizes are so rare that what turns faster still is not resolved."""
         raise NotImplementedError
 
 
@@ -84,6 +92,12 @@ class _Smooth(Distribution):
     def node(self, s: Array, band: Band) -> tuple[Array, Array]:
         """Return x(s) and p(x) dx/ds up to a constant."""
         raise NotImplementedError
+
+    @property
+    def largest(self) -> Array:
+        # Five widths of a normal law and more where F^2 grows: 1e-6 of what scatters.
+        still = Band(jnp.zeros(()), jnp.zeros(()))
+        return self.node(0.8 * self.range(still)[1], still)[0]
 
     def blocks(self, band: Band) -> Array:
         low, high, rate = self.range(band)
@@ -270,6 +284,10 @@ class _Flat(Distribution):
     def density(self, t: Array) -> Array:
         return jnp.ones_like(t)
 
+    @property
+    def largest(self) -> Array:
+        return self._ends()[1]
+
     def _ends(self) -> tuple[Array, Array]:
         h = self.half_width()
         return jnp.maximum(1 - h, 0.0), 1 + h
@@ -302,12 +320,58 @@ class Rectangle(_Flat):
         return jnp.where(jnp.abs(t) <= 3**0.5, 1.0, 0.0).astype(t.dtype)
 
 
+@struct
+class Boltzmann(Distribution):
+    r"""Two exponentials back to back: Laplace's distribution of positive sizes.
+
+    .. math:: p(x) \propto e^{-|x - 1| / w},\qquad x > 0
+
+    Its density has a kink at the centre, so the sum takes Gauss-Legendre panels on either
+    side. sasmodels calls it so.
+
+    Attributes:
+        width: decay length over centre, w; the standard deviation is 1.41 w.
+    """
+
+    width: Array
+
+    block_size = 2 * BLOCK  # a panel on either side
+
+    def blocks(self, band: Band) -> Array:
+        width = _magnitude(self.width)
+        return self._tail() * jnp.hypot(band.high * width, 1.0) / 2 / _PHASE
+
+    def block(self, j: Array, blocks: Array, band: Band) -> tuple[Array, Array]:
+        width, tail = _magnitude(self.width), self._tail()
+        dtype = jnp.result_type(width, float)
+        x, w = (jnp.asarray(a, dtype) for a in (_X, _W))
+        left = 1 / jnp.maximum(width, 1 / tail)  # to x = 0
+        sides = [(-1, left), (1, tail)]
+        t = [end * (j + x) / blocks for _, end in sides]
+        ratio = [1 + sign * width * t for (sign, _), t in zip(sides, t, strict=True)]
+        weight = [end * w * jnp.exp(-t) for (_, end), t in zip(sides, t, strict=True)]
+        return jnp.concatenate(ratio), jnp.concatenate(weight)
+
+    def density(self, t: Array) -> Array:
+        return jnp.exp(-jnp.abs(t))
+
+    @property
+    def largest(self) -> Array:
+        width = _magnitude(self.width)
+        return 1 + width * (14 + 12 * width)
+
+    def _tail(self) -> Array:
+        """Decay lengths until 1e-11 is left, more where F^2 grows."""
+        return jax.lax.stop_gradient(26 + 30 * _magnitude(self.width))
+
+
 DISTRIBUTIONS = {
     "gaussian": Gaussian,
     "lognormal": Lognormal,
     "schulz": Schulz,
     "uniform": Uniform,
     "rectangle": Rectangle,
+    "boltzmann": Boltzmann,
 }
 
 

@@ -15,17 +15,17 @@ Plenum (1987).
 import jax.numpy as jnp
 from jax import Array
 
-from diffscatter.analytic.axial import Axial
 from diffscatter.analytic.description import ANY, POSITIVE, Model, Parameter, Theirs
 from diffscatter.analytic.effective import cylinder_radii
+from diffscatter.analytic.rod import Rod
 from diffscatter.core.pytree import static, struct
-from diffscatter.core.special import disc_kernel, sinc
+from diffscatter.core.special import disc_kernel
 
 __all__ = ["MODEL", "HollowCylinder"]
 
 
 @struct
-class HollowCylinder(Axial):
+class HollowCylinder(Rod):
     """A tube, open at both ends.
 
     Attributes:
@@ -58,9 +58,12 @@ class HollowCylinder(Axial):
     )
 
     @property
-    def volume(self) -> Array:
-        """Volume of the wall, nm^3."""
-        return jnp.pi * self.thickness * (2 * self.radius + self.thickness) * self.length
+    def section_area(self) -> Array:
+        return jnp.pi * self.thickness * (2 * self.radius + self.thickness)
+
+    @property
+    def section_radius(self) -> Array:
+        return self.radius + self.thickness
 
     @property
     def form_volume(self) -> Array:
@@ -69,14 +72,10 @@ class HollowCylinder(Axial):
         return jnp.pi * outer * outer * self.length
 
     @property
-    def variation(self) -> Array:
-        return jnp.hypot(self.radius + self.thickness, self.length / 2)
-
-    @property
     def strength(self) -> Array:
         return self.contrast
 
-    def oriented_amplitude(self, along: Array, across: Array) -> tuple[Array, ...]:
+    def section_amplitude(self, across: Array) -> Array:
         middle = self.radius + self.thickness / 2
         # The difference over a wall of no thickness is a derivative. Over one of the cube root
         # of the rounding error, relative, it is that derivative to 1e-9 (float32: 1e-3).
@@ -85,8 +84,7 @@ class HollowCylinder(Axial):
         outer, inner = middle + half, middle - half
         ring = 4 * middle * half
         disc = lambda radius: radius * radius * disc_kernel(across * radius)
-        wall = (disc(outer) - disc(inner)) / jnp.where(ring > 0, ring, 1.0)
-        return wall, sinc(along * self.length / 2)
+        return (disc(outer) - disc(inner)) / jnp.where(ring > 0, ring, 1.0)
 
 
 MODEL = Model(

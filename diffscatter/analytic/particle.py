@@ -1,6 +1,6 @@
 """What every model offers: an intensity, and for particles a form factor and its averages."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import jax
@@ -55,6 +55,12 @@ class Particle(Scatterer):
     @property
     def form_volume(self) -> Array:
         return self.volume
+
+    @property
+    def interfaces(self) -> tuple[Sequence[Array], Sequence[Array]] | None:
+        """Of concentric spheres that grow together with ``radius``: the radii, nm, outermost
+        last, and the fall of the sld at each, 1/nm^2. None for anything else."""
+        return None
 
     def average_square(self, q: Array) -> Array:
         return self.amplitude(q) ** 2

@@ -6,21 +6,34 @@ p is a *number* distribution: so many particles, whatever their volume.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from diffscatter.analytic.distributions import BLOCK, Band, Distribution
+from diffscatter.analytic.concentric import WIDEST, mean_amplitude, mean_square
+from diffscatter.analytic.distributions import BLOCK, Band, Distribution, Gaussian
 from diffscatter.analytic.particle import Particle, concrete_count
-from diffscatter.analytic.quadrature import LIMIT, in_blocks, run_time_count, streamed_sum
+from diffscatter.analytic.quadrature import (
+    LIMIT,
+    along_q,
+    counted_sum,
+    in_blocks,
+    largest_of_batch,
+    run_time_count,
+)
+from diffscatter.analytic.rod import Rod, mean_of_rods
+from diffscatter.core.checks import concrete
 from diffscatter.core.pytree import replace, static, struct
 
 __all__ = ["Polydisperse", "parameter_of", "with_parameter"]
 
 GRIDS = ("converged", "sasmodels")
+_POWERS = {"average_square": 2, "average_amplitude": 1}
 
 
 @struct
@@ -63,17 +76,35 @@ class Polydisperse(Particle):
         return self._average_of(lambda model: model.effective_radius(kind))
 
     def average_square(self, q: Array) -> Array:
-        return self._average_in_blocks(lambda model, q: model.average_square(q), q)
+        return self._averaged("average_square", q)
 
     def average_amplitude(self, q: Array) -> Array:
-        return self._average_in_blocks(lambda model, q: model.average_amplitude(q), q)
+        return self._averaged("average_amplitude", q)
+
+    def _averaged(self, method: str, q: Array) -> Array:
+        """Return the number mean of one of the model's methods that take q."""
+        return along_q(partial(_mean, method), self, q.ravel()).reshape(q.shape)
+
+    def _may_close(self, dtype: Any) -> bool:
+        """Return whether the average has a closed form, if the width is small enough."""
+        if self.grid != "converged" or self.nodes is not None or self.parameter != "radius":
+            return False
+        if not isinstance(self.distribution, Gaussian) or not isinstance(self.model, Particle):
+            return False
+        found = self.model.interfaces
+        # In single precision the two sides of a thin shell would cancel too many digits.
+        return found is not None and (len(found[0]) == 1 or dtype == jnp.float64)
 
     def node_count(self, q: ArrayLike) -> int:
         """Return the number of sizes used at the largest of ``q`` (1/nm)."""
         if self.grid == "sasmodels":
             return self._points()
+        if self._may_close(jnp.asarray(q).dtype):
+            width = concrete(self.distribution.width)
+            if width is not None and np.all(np.abs(width) <= WIDEST):
+                return 1
         blocks = _planned_blocks(self, jnp.asarray(q))
-        return concrete_count(blocks, LIMIT, BLOCK, self.parameter)
+        return concrete_count(blocks, LIMIT, self.distribution.block_size, self.parameter)
 
     def number_mean(self, function: Callable[[Any], Array]) -> Array:
         """Return the number mean of a function of the particle, over every distribution.
@@ -88,14 +119,9 @@ class Polydisperse(Particle):
 
     def _average_of(self, function: Callable[[Any], Array]) -> Array:
         """Return the number mean of what does not depend on q."""
-        return self._average(
-            lambda model: jnp.asarray(function(model)), jnp.zeros_like(self._centre)
-        )
-
-    def _average_in_blocks(self, function: Callable[[Any, Array], Array], q: Array) -> Array:
-        average = lambda block: self._average(lambda model: function(model, block), block)
-        # A population within a population evaluates 16 times as many bodies at once.
-        return in_blocks(average, q, 32 if isinstance(self.model, Polydisperse) else 128)
+        at = lambda model: jnp.asarray(function(model))[None]
+        average = lambda population, q: population._average(at, q)
+        return along_q(average, self, jnp.zeros_like(self._centre)[None])[0]
 
     def _average(self, function: Callable[[Any], Array], q: Array) -> Array:
         """Return the number mean of ``function(model)``, with nodes enough for ``q``."""
@@ -119,7 +145,7 @@ class Polydisperse(Particle):
             column = weight.reshape(-1, *(1,) * (values.ndim - 1))
             return jnp.sum(column * values, axis=0), jnp.sum(weight)
 
-        total, norm = streamed_sum(term, blocks)
+        total, norm = counted_sum(term, blocks)
         return total / norm
 
     @property
@@ -134,20 +160,87 @@ class Polydisperse(Particle):
 
     def _blocks(self, band: Band) -> Array | int:
         if self.nodes is not None:
-            return -(-self.nodes // BLOCK)
+            return -(-self.nodes // self.distribution.block_size)
         return run_time_count(self.distribution.blocks(band))
 
     def _points(self) -> int:
         return self.distribution.points if self.nodes is None else self.nodes
 
+    @property
+    def _largest_ratio(self) -> Array:
+        if self.grid == "converged":
+            return self.distribution.largest
+        return 1 + self._extent * jnp.abs(self.distribution.width)
+
+    @property
+    def _extent(self) -> float:
+        return self.distribution.extent if self.extent is None else self.extent
+
     def _sasmodels_block(self, j: Array, size: int, points: int) -> tuple[Array, Array]:
         index = j * size + jnp.arange(size)
-        extent = self.distribution.extent if self.extent is None else self.extent
-        t = extent * (2 * index / max(points - 1, 1) - 1)
+        t = self._extent * (2 * index / max(points - 1, 1) - 1)
         ratio = 1 + self.distribution.width * t
         inside = (index < points) & (self._centre * ratio >= self.distribution.smallest)
         weight = jnp.where(inside, self.distribution.density(jnp.where(inside, t, 0.0)), 0.0)
         return jnp.where(inside, ratio, 1.0), weight
+
+
+def _mean(method: str, population: Polydisperse, q: Array) -> Array:
+    """Return the number mean of a method of the model, along one axis of q."""
+    rod = _innermost(population, population.parameter)
+    if isinstance(rod, Rod) and method in _POWERS:
+        return _mean_of_rods(_POWERS[method], rod, population, q)
+    by_nodes = partial(_mean_by_nodes, method)
+    if not population._may_close(q.dtype):
+        return by_nodes(population, q)
+    width = jnp.abs(jax.lax.stop_gradient(population.distribution.width))
+    narrow = largest_of_batch(width) <= WIDEST
+    return jax.lax.cond(narrow, partial(_mean_in_closed_form, method), by_nodes, population, q)
+
+
+def _mean_of_rods(power: int, rod: Rod, population: Polydisperse, q: Array) -> Array:
+    """Return the mean of a population of which either factor is averaged by itself."""
+    in_length = lambda name: name == "length"
+    in_section = lambda name: name != "length"
+    return mean_of_rods(
+        lambda k: _mean_over(population, in_section, lambda m: m.section_power(k, power), k),
+        lambda k: _mean_over(population, in_length, lambda m: m.length_power(k, power), k),
+        rod.section_radius * _largest(population, in_section),
+        rod.length / 2 * _largest(population, in_length),
+        rod.nodes,
+        q,
+    )
+
+
+def _mean_over(model: Any, wanted: Callable, function: Callable, k: Array) -> Array:
+    """Return the mean over the wanted parameters, the others at their centres."""
+    if not isinstance(model, Polydisperse):
+        return function(model)
+    inner = lambda m: _mean_over(m, wanted, function, k)
+    return model._average(inner, k) if wanted(model.parameter) else inner(model.model)
+
+
+def _largest(model: Any, wanted: Callable) -> Array:
+    """Return the largest ratio of the wanted parameters to their centres, multiplied."""
+    if not isinstance(model, Polydisperse):
+        return jnp.ones(())
+    own = jax.lax.stop_gradient(model._largest_ratio) if wanted(model.parameter) else 1.0
+    return own * _largest(model.model, wanted)
+
+
+def _mean_by_nodes(method: str, population: Polydisperse, q: Array) -> Array:
+    average = lambda q: population._average(lambda model: getattr(model, method)(q), q)
+    # A population within a population evaluates 16 times as many bodies at once.
+    return in_blocks(average, q, 32 if isinstance(population.model, Polydisperse) else 128)
+
+
+def _mean_in_closed_form(method: str, population: Polydisperse, q: Array) -> Array:
+    function = {"average_square": mean_square, "average_amplitude": mean_amplitude}[method]
+    radii, steps = population.model.interfaces
+    deviation = population.distribution.width * population._centre
+    dtype = jnp.result_type(*radii, *steps, deviation, q)
+    cast = lambda numbers: jnp.stack([jnp.asarray(n, dtype) for n in numbers])
+    return function(cast(radii), cast(steps), deviation.astype(dtype), q.astype(dtype))
 
 
 @jax.jit

@@ -30,6 +30,10 @@ class Sphere(Particle):
         """Volume in nm^3."""
         return 4 / 3 * jnp.pi * self.radius * self.radius * self.radius
 
+    @property
+    def interfaces(self) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+        return (self.radius,), (self.contrast,)
+
     def amplitude(self, q: Array) -> Array:
         """Return F(q) in nm, in the shape of ``q`` (1/nm)."""
         return self.contrast * self.volume * sphere_kernel(q * self.radius)

@@ -52,9 +52,12 @@ def ellipsoid_square(q, polar, equatorial, contrast=1.0):
 
 
 def number_mean(function, density, low, high, panels=400):
-    """Return the mean of function(x) over a density on [low, high], by Gauss-Legendre."""
+    """Return the mean of function(x) over a density on [low, high], by Gauss-Legendre.
+
+    An edge lies at x = 1, where a density may have a kink.
+    """
     t, w = np.polynomial.legendre.leggauss(30)
-    edges = np.linspace(low, high, panels + 1)
+    edges = np.union1d(np.linspace(low, high, panels + 1), 1.0)
     x = np.concatenate([(a + b) / 2 + (b - a) / 2 * t for a, b in _pairs(edges)])
     p = np.concatenate([(b - a) / 2 * w for a, b in _pairs(edges)]) * density(x)
     return np.sum(p * function(x), axis=-1) / p.sum()

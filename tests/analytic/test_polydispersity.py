@@ -8,6 +8,7 @@ import pytest
 from numerics import central_difference, number_mean, sphere_square
 
 from diffscatter.analytic import (
+    Boltzmann,
     CoreShellSphere,
     Cylinder,
     Ellipsoid,
@@ -49,6 +50,7 @@ DENSITIES = {
     ),
     Uniform: lambda w: (np.ones_like, 1 - w, 1 + w),
     Rectangle: lambda w: (np.ones_like, 1 - 3**0.5 * w, 1 + 3**0.5 * w),
+    Boltzmann: lambda w: (lambda x: np.exp(-np.abs(x - 1) / w), 1 - 27 * w, 1 + 40 * w),
 }
 
 
@@ -74,6 +76,7 @@ def test_mean_volume_in_closed_form(width):
         Schulz: (1 + w2) * (1 + 2 * w2),
         Uniform: 1 + w2,
         Rectangle: 1 + 3 * w2,
+        Boltzmann: _laplace_third_moment(width),
     }
     with jax.enable_x64(True):
         for kind, moment in moments.items():
@@ -81,6 +84,14 @@ def test_mean_volume_in_closed_form(width):
             rtol = 1e-3 if kind is Gaussian and width > 0.2 else 1e-9
             volume = spheres(kind(width=width)).volume
             np.testing.assert_allclose(volume, ball * moment, rtol=rtol)
+
+
+def _laplace_third_moment(width):
+    """Both sides by parts, the left one as far as x = 0."""
+    left = mass = 1 - np.exp(-1 / width)
+    for n in (1, 2, 3):
+        left = 1 - n * width * left
+    return (1 + 3 * width + 6 * width**2 + 6 * width**3 + left) / (1 + mass)
 
 
 @pytest.mark.parametrize("kind", [Lognormal, Schulz])
@@ -206,7 +217,8 @@ def test_other_parameters_and_models():
 
 
 def test_nodes_grow_with_q_size_and_width():
-    count = lambda r, w, q: spheres(Gaussian(width=w), r).node_count(q)
+    assert spheres(Gaussian(width=0.1), 50.0).node_count(5.0) == 1  # a closed form
+    count = lambda r, w, q: spheres(Lognormal(width=w), r).node_count(q)
     assert count(5.0, 0.1, 0.1) <= 32
     assert count(5.0, 0.1, 5.0) < count(50.0, 0.1, 5.0) < count(50.0, 0.3, 5.0) < 1000
     with jax.enable_x64(True):
