@@ -12,15 +12,9 @@ from jax.typing import ArrayLike
 
 from diffscatter.core.checks import dtype_of
 from diffscatter.core.data import Curve
+from diffscatter.instrument._integrals import checked_axis, integrals, mean_q, visible
 from diffscatter.instrument._panels import INNER, plan_panels, projected
-from diffscatter.instrument.resolution import (
-    Smear,
-    checked_axis,
-    integrals,
-    mean_q,
-    smear,
-    visible,
-)
+from diffscatter.instrument.smear import Smear, planned
 
 __all__ = ["slit", "smear_of"]
 
@@ -75,7 +69,7 @@ def slit(
         if sigma.any():
             raise ValueError("resolution must be 0 where convention is 'sasmodels'")
         nodes, matrix = _midpoint(q, length, width)
-        return smear(nodes, matrix, np.pi / np.diff(nodes).max(), dtype)
+        return planned(nodes, matrix, np.pi / np.diff(nodes).max(), dtype)
 
     cap = size or 2 * np.pi / np.min(q, where=q > 0, initial=q.max() or 1.0)
     seen = np.minimum(visible(q, sigma), cap) if size is None else np.full(q.shape, size)
@@ -84,7 +78,7 @@ def slit(
         nodes, matrix = _lengthwise(
             nodes, matrix, length, cap, _SHARP * q.max() if not size else None
         )
-    return smear(nodes, matrix / matrix.sum(axis=1, keepdims=True), cap, dtype)
+    return planned(nodes, matrix / matrix.sum(axis=1, keepdims=True), cap, dtype)
 
 
 def smear_of(curve: Curve, *, size: float | None = None) -> Smear | None:

@@ -143,6 +143,9 @@ def test_both_entries_of_the_latex():
     np.testing.assert_allclose(usans.slit_length, 1.17, rtol=1e-15)
     assert usans.notes == ()
     assert [c.q.size for c in load_curves(path, average_repeats=True)] == [299, 82]
+    refused(
+        path, "smeared by different slits.*fit them together", merge=True, average_repeats=True
+    )
 
 
 def test_the_same_measurement_in_two_formats():
