@@ -26,11 +26,13 @@ from diffscatter.analytic.hollow_cylinder import HollowCylinder
 from diffscatter.analytic.interacting import Interacting
 from diffscatter.analytic.mixture import Mixture, Product
 from diffscatter.analytic.named import Named, named
+from diffscatter.analytic.parallelepiped import Parallelepiped
 from diffscatter.analytic.polydispersity import Polydisperse, parameter_of, with_parameter
 from diffscatter.analytic.registry import MODELS, STRUCTURE_FACTORS, build, get
 from diffscatter.analytic.sample import Sample
 from diffscatter.analytic.sasmodels import from_sasmodels
 from diffscatter.analytic.sphere import Sphere
+from diffscatter.analytic.triaxial_ellipsoid import TriaxialEllipsoid
 
 __all__ = [
     "DISTRIBUTIONS",
@@ -49,12 +51,14 @@ __all__ = [
     "Lognormal",
     "Mixture",
     "Named",
+    "Parallelepiped",
     "Polydisperse",
     "Product",
     "Rectangle",
     "Sample",
     "Schulz",
     "Sphere",
+    "TriaxialEllipsoid",
     "Uniform",
     "build",
     "from_sasmodels",

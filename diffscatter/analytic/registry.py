@@ -13,7 +13,9 @@ from diffscatter.analytic import (
     ellipsoid,
     hard_sphere,
     hollow_cylinder,
+    parallelepiped,
     sphere,
+    triaxial_ellipsoid,
 )
 from diffscatter.analytic.description import Model, Parameter
 
@@ -26,9 +28,11 @@ MODELS: dict[str, Model] = {
         core_shell_sphere,
         ellipsoid,
         core_shell_ellipsoid,
+        triaxial_ellipsoid,
         cylinder,
         hollow_cylinder,
         core_shell_cylinder,
+        parallelepiped,
     )
 }
 STRUCTURE_FACTORS: dict[str, Model] = {

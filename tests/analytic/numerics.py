@@ -1,7 +1,7 @@
 """Independent numbers for the closed forms: plain numpy, scipy quadrature, differences."""
 
 import numpy as np
-from scipy.integrate import fixed_quad, quad
+from scipy.integrate import quad
 from scipy.special import j1
 
 
@@ -32,9 +32,24 @@ def over_orientations(square, pieces=40):
 
 def axial_mean(function, pieces):
     """The same of a function of arrays, 20 nodes to a piece."""
-    edges = np.linspace(0, np.pi / 2, pieces + 1)
-    integrand = lambda t: function(t) * np.sin(t)
-    return sum(fixed_quad(integrand, a, b, n=20)[0] for a, b in _pairs(edges))
+    t, w = composite(0, np.pi / 2, pieces)
+    return np.sum(w * np.sin(t) * function(t))
+
+
+def solid_mean(function, polar, around):
+    """Return the mean of a function over unit vectors, even in x, y and z; by pieces too."""
+    x, w = composite(0, 1, polar)
+    angle, v = composite(0, np.pi / 2, around)
+    t = np.sqrt((1 - x) * (1 + x))[:, None]
+    return w @ function(t * np.sin(angle), t * np.cos(angle), x[:, None]) @ v * 2 / np.pi
+
+
+def composite(low, high, pieces):
+    """Return 20 Gauss-Legendre nodes to a piece, and their weights."""
+    t, w = np.polynomial.legendre.leggauss(20)
+    edges = np.linspace(low, high, pieces + 1)
+    half = np.diff(edges)[:, None] / 2
+    return ((edges[:-1, None] + half) + half * t).ravel(), (half * w).ravel()
 
 
 def cylinder_square(q, radius, length, contrast=1.0):

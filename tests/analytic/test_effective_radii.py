@@ -16,6 +16,8 @@ ORIENTED = {
     "hollow_cylinder": ("radius", "thickness", "length"),
     "core_shell_cylinder": ("radius", "thickness", "length"),
     "ellipsoid": ("radius_polar", "radius_equatorial"),
+    "triaxial_ellipsoid": ("radius_equat_minor", "radius_equat_major", "radius_polar"),
+    "parallelepiped": ("length_a", "length_b", "length_c"),
     "core_shell_ellipsoid": ("radius_equat_core", "x_core", "thick_shell", "x_polar_shell"),
 }
 
@@ -43,7 +45,7 @@ def test_every_mode_of_sasmodels(name):
                 found = direct.call_Fq(kernel, keys | {"radius_effective_mode": mode})
             _, _, expected, shell, ratio = found
             with jax.enable_x64(True):
-                body = from_sasmodels(name, keys).sample.model
+                body = from_sasmodels(name, keys).model.sample().model
                 np.testing.assert_allclose(
                     10 * body.effective_radius(kind), expected, rtol=1e-12
                 )

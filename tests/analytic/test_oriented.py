@@ -5,7 +5,7 @@ import functools
 import jax
 import numpy as np
 import pytest
-from numerics import axial_mean, jinc, phi
+from numerics import axial_mean, jinc, phi, solid_mean
 from scipy.special import j0
 
 from diffscatter.analytic import (
@@ -14,6 +14,8 @@ from diffscatter.analytic import (
     Cylinder,
     Ellipsoid,
     HollowCylinder,
+    Parallelepiped,
+    TriaxialEllipsoid,
 )
 
 Q = np.array([0.0, 1e-5, 0.03, 0.2, 0.7, 2.0, 5.0])
@@ -75,6 +77,51 @@ BODIES = {
         },
     ),
 }
+SOLIDS = {
+    "brick": (
+        Parallelepiped,
+        {"length_a": 9.0, "length_b": 3.0, "length_c": 5.0, "contrast": 1e-4},
+    ),
+    "square plank": (
+        Parallelepiped,
+        {"length_a": 2.0, "length_b": 100.0, "length_c": 2.0, "contrast": -1e-4},
+    ),
+    "needle": (
+        Parallelepiped,
+        {"length_a": 1.0, "length_b": 2.0, "length_c": 500.0, "contrast": 1e-4},
+    ),
+    "sheet": (
+        Parallelepiped,
+        {"length_a": 60.0, "length_b": 0.5, "length_c": 50.0, "contrast": 1e-4},
+    ),
+    "pebble": (
+        TriaxialEllipsoid,
+        {
+            "radius_equat_minor": 3.0,
+            "radius_equat_major": 2.0,
+            "radius_polar": 4.0,
+            "contrast": 1e-4,
+        },
+    ),
+    "blade": (
+        TriaxialEllipsoid,
+        {
+            "radius_equat_minor": 4.0,
+            "radius_equat_major": 250.0,
+            "radius_polar": 1.0,
+            "contrast": 1e-4,
+        },
+    ),
+    "flake": (
+        TriaxialEllipsoid,
+        {
+            "radius_equat_minor": 40.0,
+            "radius_equat_major": 1.0,
+            "radius_polar": 50.0,
+            "contrast": 1e-4,
+        },
+    ),
+}
 
 
 def cylinder(along, across, radius, length):
@@ -117,6 +164,24 @@ def averages(model, p, q):
     return axial_mean(at, pieces), axial_mean(lambda t: at(t) ** 2, pieces)
 
 
+def solid_averages(model, p, q):
+    """Return the same of a body with three axes, the two shortest across the polar one."""
+    *lengths, contrast = p.values()
+    short, middle, long = sorted(lengths)
+    if model is Parallelepiped:
+        volume = short * middle * long
+        part = lambda n, length: np.sinc(q * n * length / 2 / np.pi)
+        f = lambda x, y, z: part(x, short) * part(y, middle) * part(z, long)
+    else:
+        volume = 4 / 3 * np.pi * short * middle * long
+        squared = lambda x, y, z: (x * short) ** 2 + (y * middle) ** 2 + (z * long) ** 2
+        f = lambda x, y, z: phi(q * np.sqrt(squared(x, y, z)))
+    pieces = [6 + int(q * length / 20) for length in (2 * long, 2 * middle)]
+    mean = solid_mean(f, *pieces)
+    square = solid_mean(lambda *n: f(*n) ** 2, *pieces)
+    return contrast * volume * mean, (contrast * volume) ** 2 * square
+
+
 @functools.cache
 def curves_of(model):
     def curves(p, q):
@@ -127,10 +192,11 @@ def curves_of(model):
     return jax.jit(curves)
 
 
-@pytest.mark.parametrize("name", BODIES)
+@pytest.mark.parametrize("name", [*BODIES, *SOLIDS])
 def test_averages_over_orientations(name):
-    model, p = BODIES[name]
-    mean, square = np.array([averages(model, p, q) for q in Q]).T
+    model, p = (BODIES | SOLIDS)[name]
+    exact = averages if name in BODIES else solid_averages
+    mean, square = np.array([exact(model, p, q) for q in Q]).T
     with jax.enable_x64(True):
         found = map(np.asarray, curves_of(model)(p, Q))
     ours_mean, ours_square, absolute, volume = found
@@ -145,7 +211,7 @@ def test_bodies_within_bodies():
 
     def curve(model, *values):
         with jax.enable_x64(True):
-            names = next(p for kind, p in BODIES.values() if kind is model)
+            names = next(p for kind, p in (BODIES | SOLIDS).values() if kind is model)
             return np.asarray(curves_of(model)(dict(zip(names, values, strict=True)), q)[1])
 
     rod, outer = curve(Cylinder, 3.0, 20.0, 2e-4), curve(Cylinder, 4.0, 22.0, 2e-4)
@@ -158,6 +224,8 @@ def test_bodies_within_bodies():
         (CoreShellEllipsoid, (2.0, 1.5, 1.0, 3.0, 2e-4, 2e-4), egg),
         (CoreShellEllipsoid, (0.0, 7.0, 3.0, 2.0, 9e-4, 2e-4), egg),
         (CoreShellEllipsoid, (4.0, 1.0, 2.0, 1.0, 2e-4, 2e-4), ball),
+        (TriaxialEllipsoid, (3.0, 6.0, 3.0, 2e-4), egg),
+        (TriaxialEllipsoid, (6.0, 6.0, 6.0, 2e-4), ball),
     ):
         np.testing.assert_allclose(curve(model, *values), expected, rtol=1e-10)
 
@@ -201,6 +269,14 @@ EMPTY = {
         CoreShellEllipsoid,
         BODIES["coated egg"][1] | {"radius_equat_core": 0.0, "thick_shell": 0.0},
     ),
+    "no thickness": (Parallelepiped, SOLIDS["brick"][1] | {"length_b": 0.0}),
+    "cube": (Parallelepiped, SOLIDS["brick"][1] | {"length_a": 3.0, "length_c": 3.0}),
+    "no width": (TriaxialEllipsoid, SOLIDS["pebble"][1] | {"radius_polar": 0.0}),
+    "ball": (
+        TriaxialEllipsoid,
+        SOLIDS["pebble"][1] | {"radius_equat_minor": 4.0, "radius_equat_major": 4.0},
+    ),
+    "disc-like": (TriaxialEllipsoid, SOLIDS["pebble"][1] | {"radius_equat_minor": 4.0}),
     "round egg": (
         CoreShellEllipsoid,
         BODIES["coated egg"][1] | {"x_core": 1.0, "x_polar_shell": 1.0},
@@ -239,7 +315,7 @@ def test_derivatives_where_a_length_vanishes(name):
 def test_bodies_of_nothing_are_finite():
     """Two lengths 0 at once: no derivative exists, but nothing is infinite or NaN."""
     with jax.enable_x64(True):
-        for model, p in BODIES.values():
+        for model, p in (BODIES | SOLIDS).values():
             curve, slopes = curve_of(model)
             sizes = {k: v if "contrast" in k else 0.0 for k, v in p.items()}
             q = np.array([0.0, 0.4, 2.0])

@@ -24,6 +24,7 @@ KINDS = {
     "cylinder_pd": 1e-4,
     "hollow_cylinder": 1e-10,
     "core_shell_cylinder": 1e-5,
+    "parallelepiped": 1e-10,
     "core_shell_ellipsoid": 1e-10,
     "core_shell_ellipsoid_pd": 1e-10,
     "hardsphere": 1e-7,
