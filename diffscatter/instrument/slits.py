@@ -71,13 +71,14 @@ def slit(
         nodes, matrix = _midpoint(q, length, width)
         return planned(nodes, matrix, np.pi / np.diff(nodes).max(), dtype)
 
-    cap = size or 2 * np.pi / np.min(q, where=q > 0, initial=q.max() or 1.0)
+    widest = max(array.max() for array in (q, length, width)) or 1.0
+    least = np.min(q, where=q > 0, initial=widest)
+    cap = size or 2 * np.pi / least
     seen = np.minimum(visible(q, sigma), cap) if size is None else np.full(q.shape, size)
     nodes, matrix = integrals(mean_q(q, sigma), sigma, width, _WINDOW, seen)
     if length.any():
-        nodes, matrix = _lengthwise(
-            nodes, matrix, length, cap, _SHARP * q.max() if not size else None
-        )
+        sharp = None if size else _SHARP * max(q.max(), least)
+        nodes, matrix = _lengthwise(nodes, matrix, length, cap, sharp)
     return planned(nodes, matrix / matrix.sum(axis=1, keepdims=True), cap, dtype)
 
 
@@ -92,39 +93,31 @@ def smear_of(curve: Curve, *, size: float | None = None) -> Smear | None:
 
 
 def _lengthwise(nodes, matrix, length, size, faded) -> tuple[np.ndarray, np.ndarray]:
-    """Put the slit's length before an operator: its nodes see the curve along the slit.
-
-    Points of one length are planned together.
-    """
-    groups = []
-    for value in np.unique(length):
+    """Put the slit's length before an operator: its nodes see the curve along the slit."""
+    found, blocks = [], []
+    groups, at, along = [], [np.zeros(0)], [np.zeros(0)]
+    for value in np.unique(length):  # points of one length share their nodes
         rows = np.flatnonzero(length == value)
         columns = np.flatnonzero(matrix[rows].any(axis=0))
-        groups.append((value, rows, columns))
-    start = np.concatenate([nodes[columns] for value, _, columns in groups if value])
-    end = np.concatenate([np.hypot(nodes[c], value) for value, _, c in groups if value])
-    panels = _panels(start, end, size, faded)
-    found, blocks = [], []
-    for value, rows, columns in groups:
-        if not value:
+        part = matrix[np.ix_(rows, columns)]
+        if value == 0:
             found.append(nodes[columns])
-            blocks.append(_placed(matrix[np.ix_(rows, columns)], rows, length.size))
-    for panel in panels:
-        block = 0.0
-        for value, rows, columns in groups:
-            if value:
-                x, weights = _along(panel, nodes[columns], value)
-                part = matrix[np.ix_(rows, columns)] @ weights
-                block = block + _placed(part, rows, length.size)
+            blocks.append(np.zeros((length.size, columns.size)))
+            blocks[-1][rows] = part
+        else:
+            groups.append((part, rows))
+            at.append(nodes[columns])
+            along.append(np.full(columns.size, value))
+    ends = np.cumsum([part.size for part in at])
+    at, along = np.concatenate(at), np.concatenate(along)
+    for panel in _panels(at, np.hypot(at, along), size, faded):
+        x, weights = _along(panel, at, along)
+        block = np.zeros((length.size, x.size))
+        for (part, rows), first, last in zip(groups, ends[:-1], ends[1:], strict=True):
+            block[rows] = part @ weights[first:last]
         found.append(x)
         blocks.append(block)
     return np.concatenate(found), np.concatenate(blocks, axis=1)
-
-
-def _placed(part: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
-    whole = np.zeros((count, part.shape[1]))
-    whole[rows] = part
-    return whole
 
 
 def _panels(start, end, size, faded) -> list[tuple[float, float, int]]:
@@ -144,7 +137,7 @@ def _panels(start, end, size, faded) -> list[tuple[float, float, int]]:
     return plan_panels(marks[:-1], marks[1:], sizes, floor)
 
 
-def _along(panel, q: np.ndarray, length: float) -> tuple[np.ndarray, np.ndarray]:
+def _along(panel, q: np.ndarray, length: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return a panel's nodes and their weights in the means along the slit, from u = 0.
 
     With u as the variable the integrand has no singularity where x = q.
@@ -154,7 +147,7 @@ def _along(panel, q: np.ndarray, length: float) -> tuple[np.ndarray, np.ndarray]
     use = np.flatnonzero(b > a)
     middle, half = (a + b)[use] / 2, (b - a)[use] / 2
     u = middle[:, None] + half[:, None] * INNER[0]
-    weight = half[:, None] / length * INNER[1]
+    weight = (half / length[use])[:, None] * INNER[1]
     nodes, part = projected(panel, np.hypot(q[use, None], u), weight)
     weights = np.zeros((q.size, nodes.size))
     weights[use] = part

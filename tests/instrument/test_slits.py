@@ -71,6 +71,15 @@ def test_beside_a_pinhole_too(monkeypatch, length, width):
     np.testing.assert_allclose(got, smeared_gaussian(Q, length, width, SIGMA), rtol=1e-7)
 
 
+@pytest.mark.parametrize("q", [[0.0, 0.1, 0.2], [0.3], [0.0], [0.5, 0.1, 0.3]])
+def test_any_axis(q):
+    """With 0 on it, of one point, unsorted."""
+    q = np.array(q)
+    for length, width in ((LENGTH, 0.0), (0.0, WIDTH), (LENGTH, WIDTH)):
+        expected = smeared_gaussian(q, length, width, 0.0)
+        np.testing.assert_allclose(smeared(gaussian, q, length, width), expected, rtol=1e-8)
+
+
 def test_an_infinite_slit():
     """Length times the mean has a limit, exp(-A q^2) sqrt(pi / A) / 2."""
     long = 30.0
