@@ -68,6 +68,7 @@ class Part:
         model, structure: names in the registry; None: dilute.
         prefix: of its parameters, as ``"A_"``.
         vocabulary: ``"ours"`` or ``"sasmodels"``.
+        count: length of the model's arrays; None: it has none, or that of the defaults.
         spreads: its distributions, the innermost first.
         decoupled, effective_radius: as in :class:`~diffscatter.analytic.Interacting`.
     """
@@ -76,6 +77,7 @@ class Part:
     structure: str | None = None
     prefix: str = ""
     vocabulary: str = OURS
+    count: int | None = None
     spreads: tuple[Spread, ...] = ()
     decoupled: bool = False
     effective_radius: str | None = None
@@ -94,8 +96,9 @@ class Part:
         """Parameters that may be distributed: as users call them, to as the particle does."""
         model = self.described
         if self.vocabulary == OURS:
-            return {p.name: p.name for p in model.parameters if p.unit == "nm"}
-        return {key: model.theirs.renamed.get(key, key) for key in model.theirs.spread}
+            return {p.name: p.name for p in model.scalars(self.count) if p.unit == "nm"}
+        theirs, present = model.theirs, model.theirs.present(self.count)
+        return {key: theirs.renamed.get(key, key) for key in theirs.spread if key in present}
 
     def width_of(self, key: str) -> str:
         """Return what the width of a parameter's distribution is called, without prefix."""
@@ -103,7 +106,7 @@ class Part:
 
     def particle_parameters(self) -> dict[str, Parameter]:
         """Return the particle's own parameters, without prefix."""
-        return _described(self.described, self.vocabulary)
+        return _described(self.described, self.vocabulary, self.count)
 
     def structure_parameters(self) -> dict[str, tuple[str, Parameter]]:
         """Return those of the structure factor: its own name to the one here and what it is.
@@ -140,7 +143,7 @@ class Part:
     def scatterer(self, values: Mapping[str, Any]) -> tuple[Scatterer, Any]:
         """Return the model at given values, and a factor of its scale."""
         own = {p: values[self.prefix + p] for p in self.particle_parameters()}
-        fields = _keywords(self.described, self.vocabulary, own)
+        fields = _keywords(self.described, self.vocabulary, own, self.count)
         factor = fields.pop("scale", 1.0)
         model = self.described.constructor(**fields)
         for spread in self.spreads:
@@ -283,13 +286,13 @@ def _part(factor: str, name: str, vocabulary: str) -> Part:
     return Part(model=found, structure=beside, vocabulary=vocabulary)
 
 
-def _described(model: Model, vocabulary: str) -> dict[str, Parameter]:
-    """Return a model's parameters in a vocabulary, in our units."""
-    ours = {p.name: p for p in model.parameters}
+def _described(model: Model, vocabulary: str, count: int | None = None) -> dict[str, Parameter]:
+    """Return a model's parameters in a vocabulary, in our units; arrays element by element."""
+    ours = {p.name: p for p in model.scalars(count)}
     if vocabulary == OURS:
         return ours
     found = {}
-    for name, (default, unit) in model.theirs.parameters.items():
+    for name, (default, unit) in model.theirs.present(count).items():
         factor, our_unit = UNITS.get(unit, (1.0, unit))
         same = ours.get(model.theirs.renamed.get(name, name))
         limits = same.limits if same else POSITIVE if name in model.theirs.spread else ANY
@@ -302,5 +305,13 @@ def _described(model: Model, vocabulary: str) -> dict[str, Parameter]:
 _WORDS = {"1/nm^2": "scattering length density"}
 
 
-def _keywords(model: Model, vocabulary: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(values) if vocabulary == OURS else model.theirs.convert(values)
+def _keywords(
+    model: Model, vocabulary: str, values: Mapping[str, Any], count: int | None = None
+) -> dict[str, Any]:
+    if vocabulary == OURS:
+        return model.gathered(values)
+    theirs = model.theirs
+    if theirs.counter is not None:
+        name = theirs.counter[0]
+        values = {**values, name: int(theirs.parameters[name][0]) if count is None else count}
+    return theirs.convert(values)

@@ -7,11 +7,11 @@ r"""Sphere in a shell of constant thickness.
 Guinier and Fournet, *Small-Angle Scattering of X-Rays*, Wiley (1955).
 """
 
-import jax.numpy as jnp
 from jax import Array
 
 from diffscatter.analytic.description import ANY, POSITIVE, Model, Parameter, Theirs
 from diffscatter.analytic.particle import Particle
+from diffscatter.analytic.shells import ball_volume
 from diffscatter.core.pytree import struct
 from diffscatter.core.special import sphere_kernel
 
@@ -36,7 +36,7 @@ class CoreShellSphere(Particle):
     @property
     def volume(self) -> Array:
         """Volume of core and shell together, nm^3."""
-        return _ball(self.radius + self.thickness)
+        return ball_volume(self.radius + self.thickness)
 
     @property
     def interfaces(self) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
@@ -47,12 +47,8 @@ class CoreShellSphere(Particle):
         """Return F(q) in nm, in the shape of ``q`` (1/nm)."""
         outer = self.radius + self.thickness
         step = self.core_contrast - self.shell_contrast
-        inner_part = step * _ball(self.radius) * sphere_kernel(q * self.radius)
-        return inner_part + self.shell_contrast * _ball(outer) * sphere_kernel(q * outer)
-
-
-def _ball(radius: Array) -> Array:
-    return 4 / 3 * jnp.pi * radius * radius * radius
+        inner_part = step * ball_volume(self.radius) * sphere_kernel(q * self.radius)
+        return inner_part + self.shell_contrast * ball_volume(outer) * sphere_kernel(q * outer)
 
 
 MODEL = Model(

@@ -18,6 +18,7 @@ from jax import Array
 
 from diffscatter.core.checks import check_finite
 from diffscatter.core.pytree import struct
+from diffscatter.core.special import log1p_ratio
 
 __all__ = [
     "BLOCK",
@@ -224,7 +225,7 @@ class Lognormal(_Logarithmic):
 
     def density(self, t: Array) -> Array:
         x = _magnitude(self.width) * t
-        return jnp.exp(-((t * _log_ratio(x)) ** 2) / 2) / (1 + x)
+        return jnp.exp(-((t * log1p_ratio(x)) ** 2) / 2) / (1 + x)
 
 
 @struct
@@ -414,11 +415,6 @@ def _exponential_rest(x: Array) -> Array:
     """(e^x - 1 - x)/x^2, 1/2 at 0."""
     closed = lambda x: (jnp.expm1(x) - x) / x**2
     return _smooth(closed, [1 / math.factorial(k + 2) for k in range(17)], x, 1.0)
-
-
-def _log_ratio(x: Array) -> Array:
-    """ln(1 + x)/x, 1 at 0."""
-    return _smooth(lambda x: jnp.log1p(x) / x, [(-1) ** k / (k + 1) for k in range(16)], x, 0.1)
 
 
 def _log_rest(x: Array) -> Array:

@@ -11,7 +11,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from diffscatter.analytic.compound import OURS, THEIRS, Composition, Part, Spread, parsed
-from diffscatter.analytic.description import Parameter
+from diffscatter.analytic.description import Parameter, element
 from diffscatter.analytic.distributions import DISTRIBUTIONS, Distribution, named_distribution
 from diffscatter.analytic.particle import check_model, floating
 from diffscatter.analytic.registry import check_value, near
@@ -147,6 +147,8 @@ def _named(name: str, given: dict[str, Any], spread: dict[str, Any], vocabulary:
         raise ValueError(f"vocabulary must be {OURS!r} or {THEIRS!r}, got {vocabulary!r}")
     plain = parsed(name, vocabulary)
     read: dict[str, Any] = {}  # keys that are understood, and values that came with them
+    for part in plain.parts:
+        given = _spelled(part, given)
     terms = tuple(
         tuple(_configured(part, given, spread, read, name) for part in term)
         for term in plain.terms
@@ -172,6 +174,7 @@ def _configured(
     part: Part, given: dict[str, Any], spread: dict[str, Any], read: dict, name: str
 ) -> Part:
     """Return the part with its modes and distributions; note in ``read`` what set them."""
+    part = changed(part, count=_count(part, given, spread))
     spreads = []
     for key, parameter in part.spreadable.items():
         found = _spread(part, key, parameter, given, spread, read)
@@ -198,6 +201,34 @@ def _configured(
         )
     kind = part.effective_radii[int(mode) - 1] if mode else None
     return changed(part, decoupled=bool(decoupled), effective_radius=kind)
+
+
+def _own(part: Part, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what carries the part's prefix, without it."""
+    own = {key: value for key, value in values.items() if key.startswith(part.prefix)}
+    return {key.removeprefix(part.prefix): value for key, value in own.items()}
+
+
+def _spelled(part: Part, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the values with the part's arrays spelled out: ``thickness[0]``, ..."""
+    if part.vocabulary == THEIRS:
+        return given
+    own = _own(part, given)
+    rest = {key: v for key, v in given.items() if not key.startswith(part.prefix)}
+    _, spelled = part.described.spelled(own)
+    return rest | {part.prefix + key: value for key, value in spelled.items()}
+
+
+def _count(part: Part, given: dict[str, Any], spread: dict[str, Any]) -> int | None:
+    """Return the length of the part's arrays that names and values imply."""
+    model, own = part.described, _own(part, given)
+    if part.vocabulary == OURS:
+        names = [name.removesuffix("_width") for name in (*own, *_own(part, spread))]
+        return model.spelled({name: None for name in names if element(name)[1] is not None})[0]
+    if model.theirs.counter is None:
+        return None
+    counter = model.theirs.counter[0]
+    return model.theirs.count(own.get(counter, model.theirs.parameters[counter][0]))
 
 
 def _spread(
@@ -261,7 +292,9 @@ def _passed_over(part: Part) -> list[str]:
     beside += [f"radius_effective{end}" for end in ("_pd_n", "_pd_nsigma", "_pd_type")] * len(
         beside
     )
-    names = [*turned, *still, *magnetic, *beside]
+    absent = [key for key in theirs.parameters if key not in theirs.present(part.count)]
+    unused = [f"{key}{end}" for key in absent for end in ("", *_pd_keys())]
+    names = [*turned, *still, *magnetic, *beside, *unused]
     return [part.prefix + key for key in names] + list(_POLARISED)
 
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from diffscatter.analytic.description import element
 from diffscatter.core.checks import check_finite, concrete
 from diffscatter.core.units import CM_PER_NM
 
@@ -32,6 +33,15 @@ class Scatterer:
     def check(self, q: ArrayLike) -> None:
         """Refuse, from concrete values, what cannot be computed at ``q`` (1/nm)."""
         self.node_count(q)
+
+    def reach(self, parameter: str) -> Array:
+        """Return by how much half of the body's width grows, at most, as a parameter doubles.
+
+        In nm; it tells a distribution of the parameter how fast F turns. Of a length: itself.
+        """
+        field, index = element(parameter)
+        value = getattr(self, field)
+        return value if index is None else value[index]
 
 
 class Particle(Scatterer):
@@ -81,16 +91,11 @@ class Particle(Scatterer):
             )
         return jnp.asarray(self.EFFECTIVE_RADII[kind](self))
 
-    def reach(self, parameter: str) -> Array:
-        """Return by how much half of the body's width grows, at most, as a parameter doubles.
-
-        In nm; it tells a distribution of the parameter how fast F turns. Of a length: itself.
-        """
-        return getattr(self, parameter)
-
     def specific_intensity(self, q: Array) -> Array:
         square = self.average_square(q)
-        return CM_PER_NM * (square / jnp.asarray(self.volume, square.dtype))
+        volume = jnp.asarray(self.volume, square.dtype)
+        empty = volume == 0  # and so is F
+        return CM_PER_NM * jnp.where(empty, 0.0, square / jnp.where(empty, 1.0, volume))
 
     def intensity(self, q: ArrayLike) -> Array:
         r"""Return :math:`\langle F^2(q) \rangle` of one particle, in nm^2.

@@ -16,6 +16,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from diffscatter.analytic.concentric import WIDEST, mean_amplitude, mean_square
+from diffscatter.analytic.description import element
 from diffscatter.analytic.distributions import BLOCK, Band, Distribution, Gaussian
 from diffscatter.analytic.particle import Particle, concrete_count
 from diffscatter.analytic.quadrature import (
@@ -43,7 +44,8 @@ class Polydisperse(Particle):
     Attributes:
         model: the particle; its own value of the parameter is the distribution's centre.
         distribution: number distribution of the parameter relative to that centre.
-        parameter: name of the parameter, a length (or a contrast).
+        parameter: name of the parameter, a length (or a contrast); of an array one element,
+            as ``"thickness[0]"``.
         grid: ``"converged"``: equal steps in a variable in which they converge exponentially,
             as many as q, the centre and the width need, decided while the program runs.
             ``"sasmodels"``: its linear grid and equal-weight sum, truncation included.
@@ -75,6 +77,12 @@ class Polydisperse(Particle):
     def effective_radius(self, kind: str) -> Array:
         return self._average_of(lambda model: model.effective_radius(kind))
 
+    def specific_intensity(self, q: Array) -> Array:
+        if isinstance(_innermost(self), Particle):
+            return super().specific_intensity(q)
+        # A law without a volume: its intensity itself is what is averaged.
+        return self._averaged("specific_intensity", q)
+
     def average_square(self, q: Array) -> Array:
         return self._averaged("average_square", q)
 
@@ -97,6 +105,7 @@ class Polydisperse(Particle):
 
     def node_count(self, q: ArrayLike) -> int:
         """Return the number of sizes used at the largest of ``q`` (1/nm)."""
+        self._refuse_array()
         if self.grid == "sasmodels":
             return self._points()
         if self._may_close(jnp.asarray(q).dtype):
@@ -125,6 +134,7 @@ class Polydisperse(Particle):
 
     def _average(self, function: Callable[[Any], Array], q: Array) -> Array:
         """Return the number mean of ``function(model)``, with nodes enough for ``q``."""
+        self._refuse_array()
         centre = self._centre
         dtype = jnp.result_type(centre, q)
         values_of = jax.vmap(lambda x: function(with_parameter(self.model, self.parameter, x)))
@@ -152,9 +162,16 @@ class Polydisperse(Particle):
     def _centre(self) -> Array:
         return parameter_of(self.model, self.parameter)
 
+    def _refuse_array(self) -> None:
+        if jnp.ndim(self._centre):
+            raise ValueError(
+                f"{self.parameter} is an array; distribute one element of it, as "
+                f"parameter='{self.parameter}[0]'"
+            )
+
     def _band(self, q: Array) -> Band:
         """F^2 turns by at most 2 q for each nm of the body's half width."""
-        reach = _innermost(self.model, self.parameter).reach(self.parameter)
+        reach = _innermost(self.model).reach(self.parameter)
         turn = jax.lax.stop_gradient(2 * jnp.abs(q) * jnp.abs(reach))
         return Band(jnp.min(turn), jnp.max(turn))
 
@@ -187,7 +204,7 @@ class Polydisperse(Particle):
 
 def _mean(method: str, population: Polydisperse, q: Array) -> Array:
     """Return the number mean of a method of the model, along one axis of q."""
-    rod = _innermost(population, population.parameter)
+    rod = _innermost(population)
     if isinstance(rod, Rod) and method in _POWERS:
         return _mean_of_rods(_POWERS[method], rod, population, q)
     by_nodes = partial(_mean_by_nodes, method)
@@ -249,24 +266,47 @@ def _planned_blocks(population: Polydisperse, q: Array) -> Array:
 
 
 def parameter_of(model: Any, name: str) -> Array:
-    """Return a parameter of a particle, through any distributions around it."""
-    return getattr(_innermost(model, name), name)
+    """Return a parameter of a particle, through any distributions around it.
+
+    Args:
+        model: a particle, polydisperse or not.
+        name: as ``"radius"``, or ``"thickness[1]"`` for one element of an array.
+    """
+    model = _innermost(model)
+    field, index = _field(model, name)
+    value = getattr(model, field)
+    return value if index is None else jnp.asarray(value)[index]
 
 
 def with_parameter(model: Any, name: str, value: ArrayLike) -> Any:
-    """Return the model with one parameter of its particle replaced."""
+    """Return the model with one parameter of its particle, or one element of it, replaced."""
     if isinstance(model, Polydisperse):
         return replace(model, model=with_parameter(model.model, name, value))
-    _innermost(model, name)
-    return replace(model, **{name: value})
+    field, index = _field(model, name)
+    if index is not None:
+        whole = jnp.asarray(getattr(model, field))
+        whole = whole.astype(jnp.result_type(whole, value))
+        value = whole.at[index].set(value)
+    return replace(model, **{field: value})
 
 
-def _innermost(model: Any, name: str) -> Any:
+def _innermost(model: Any) -> Any:
     while isinstance(model, Polydisperse):
         model = model.model
-    fields = {key: f for key, f in model.__dataclass_fields__.items()}
-    names = [key for key, f in fields.items() if not f.metadata.get("static", False)]
-    if name not in names:
-        kind = type(model).__name__
-        raise ValueError(f"{kind} has no parameter {name!r}; it has {', '.join(names)}")
     return model
+
+
+def _field(model: Any, name: str) -> tuple[str, int | None]:
+    """Return the field and the element that a name means; refuse what there is not."""
+    field, index = element(name)
+    fields = model.__dataclass_fields__
+    known = [key for key, f in fields.items() if not f.metadata.get("static", False)]
+    if field in known:
+        size = jnp.shape(getattr(model, field))
+        if index is None or size and index < size[0]:
+            return field, index
+        known = [key for key in known if key != field]
+        known += [f"{field}[{i}]" for i in range(size[0])] if size else [field]
+    raise ValueError(
+        f"{type(model).__name__} has no parameter {name!r}; it has {', '.join(known)}"
+    )

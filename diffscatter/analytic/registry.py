@@ -5,17 +5,33 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from diffscatter.analytic import (
+    broad_peak,
+    core_multi_shell,
     core_shell_cylinder,
     core_shell_ellipsoid,
     core_shell_sphere,
     cylinder,
+    dab,
     ellipsoid,
+    fuzzy_sphere,
+    guinier,
+    guinier_porod,
     hard_sphere,
     hollow_cylinder,
+    lamellar,
+    mono_gauss_coil,
     parallelepiped,
+    poly_gauss_coil,
+    porod,
+    power_law,
     sphere,
+    teubner_strey,
     triaxial_ellipsoid,
+    unified,
+    vesicle,
 )
 from diffscatter.analytic.description import Model, Parameter
 
@@ -26,6 +42,9 @@ MODELS: dict[str, Model] = {
     for module in (
         sphere,
         core_shell_sphere,
+        core_multi_shell,
+        fuzzy_sphere,
+        vesicle,
         ellipsoid,
         core_shell_ellipsoid,
         triaxial_ellipsoid,
@@ -33,6 +52,17 @@ MODELS: dict[str, Model] = {
         hollow_cylinder,
         core_shell_cylinder,
         parallelepiped,
+        lamellar,
+        mono_gauss_coil,
+        poly_gauss_coil,
+        guinier,
+        porod,
+        power_law,
+        guinier_porod,
+        unified,
+        dab,
+        teubner_strey,
+        broad_peak,
     )
 }
 STRUCTURE_FACTORS: dict[str, Model] = {
@@ -59,8 +89,11 @@ def get(name: str) -> Model:
     return known[name] if name in known else theirs[name]
 
 
-def build(name: str, **parameters: float) -> Any:
+def build(name: str, **parameters: Any) -> Any:
     """Return a particle of a model, parameters that are not given at their defaults.
+
+    An array is given whole, or element by element as ``**{"thickness[0]": 2.0}``: there are
+    then as many shells as the largest index says.
 
     Example:
         >>> registry.build("sphere", radius=6.0, contrast=2e-4)
@@ -69,15 +102,20 @@ def build(name: str, **parameters: float) -> Any:
         ValueError: for an unknown model or parameter, or a value outside its limits.
     """
     model = get(name)
-    table = {parameter.name: parameter for parameter in model.parameters}
-    for key, value in parameters.items():
+    count, given = model.spelled(parameters)
+    table = {parameter.name: parameter for parameter in model.scalars(count)}
+    for key, value in given.items():
         if key not in table:
             raise ValueError(
                 f"{name} has no parameter {key!r}{near(key, table)}; it has {', '.join(table)}"
             )
+        if np.ndim(value):
+            raise ValueError(
+                f"{name}: {key} must be one number, got shape {np.shape(value)}; vmap for many"
+            )
         check_value(name, table[key], value)
     defaults = {key: parameter.default for key, parameter in table.items()}
-    return model.constructor(**(defaults | parameters))
+    return model.constructor(**model.gathered(defaults | given))
 
 
 def check_value(name: str, parameter: Parameter, value: float) -> None:

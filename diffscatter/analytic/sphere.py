@@ -5,11 +5,11 @@ r"""Homogeneous sphere.
 Guinier and Fournet, *Small-Angle Scattering of X-Rays*, Wiley (1955).
 """
 
-import jax.numpy as jnp
 from jax import Array
 
 from diffscatter.analytic.description import ANY, POSITIVE, Model, Parameter, Theirs
 from diffscatter.analytic.particle import Particle
+from diffscatter.analytic.shells import ball_volume
 from diffscatter.core.pytree import struct
 from diffscatter.core.special import sphere_kernel
 
@@ -28,7 +28,7 @@ class Sphere(Particle):
     @property
     def volume(self) -> Array:
         """Volume in nm^3."""
-        return 4 / 3 * jnp.pi * self.radius * self.radius * self.radius
+        return ball_volume(self.radius)
 
     @property
     def interfaces(self) -> tuple[tuple[Array, ...], tuple[Array, ...]]:

@@ -65,9 +65,9 @@ def _describe(out: Any, model: Any) -> None:
     out.print(f"[bold]{escape(model.name)}[/bold]: {escape(model.title)}")
     out.print(model.equation, markup=False, highlight=False, soft_wrap=True)
     table = Table("parameter", "unit", "default", "limits", "meaning", box=None, pad_edge=False)
-    for p in model.parameters:
+    for p in model.scalars():
         table.add_row(
-            p.name, p.unit, f"{p.default:g}", _limits(*p.limits), escape(p.description)
+            escape(p.name), p.unit, f"{p.default:g}", _limits(*p.limits), escape(p.description)
         )
     out.print(table)
     for line in _notes(model):
@@ -84,7 +84,7 @@ def _limits(low: float, high: float) -> str:
 
 def _notes(model: Any) -> list[str]:
     lines = []
-    if lengths := [p.name for p in model.parameters if p.unit == "nm"]:
+    if lengths := [p.name for p in model.scalars() if p.unit == "nm"]:
         lines.append(f"polydisperse in: {', '.join(lengths)}, each with NAME_width")
     if radii := getattr(model.constructor, "EFFECTIVE_RADII", {}):
         lines.append(f"effective radii: {', '.join(radii)}")

@@ -18,8 +18,10 @@ from jax.typing import ArrayLike
 
 __all__ = [
     "bessel_j1",
+    "debye_kernel",
     "disc_kernel",
     "horner",
+    "log1p_ratio",
     "sinc",
     "sine_cosine",
     "sine_moment",
@@ -40,6 +42,10 @@ _QUARTER_TURN = (1.5707963267341256, 6.077100506303966e-11, 2.0222662487959506e-
 # Taylor series of sin(r)/r and cos(r) in r^2: what is left out is below 5e-17 at r = pi/4.
 _SINE = [(-1) ** k / math.factorial(2 * k + 1) for k in range(8)]
 _COSINE = [(-1) ** k / math.factorial(2 * k) for k in range(9)]
+# 2 (e^-x - 1 + x)/x^2 = sum 2 (-x)^k / (k+2)! and ln(1 + x)/x = sum (-x)^k / (k+1), each to
+# 1e-17 at its threshold.
+_DEBYE = [2 * (-1) ** k / math.factorial(k + 2) for k in range(18)]
+_LOG = [(-1) ** k / (k + 1) for k in range(16)]
 
 # Chebyshev coefficients, computed in 40-digit arithmetic (mpmath) from the exact functions:
 # J1(x)/x on s = (x/8)^2 in [0, 1], and for x >= 8 the Hankel amplitudes P and Q of
@@ -210,3 +216,21 @@ def _second_moment(x: Array) -> Array:
     safe = jnp.where(small, 2.0, x)
     sine, cosine = sine_cosine(safe)
     return jnp.where(small, series, (2 * safe * sine - (safe**2 - 2) * cosine - 2) / safe**4)
+
+
+@_elementwise
+def debye_kernel(x: ArrayLike) -> Array:
+    r"""Return :math:`2 (e^{-x} - 1 + x)/x^2`, 1 at 0, for x >= 0: a Gaussian coil."""
+    small = x < 1
+    series = horner(_DEBYE, jnp.where(small, x, 0.0))
+    safe = jnp.where(small, 1.0, x)
+    return jnp.where(small, series, 2 * (jnp.expm1(-safe) + safe) / safe**2)
+
+
+@_elementwise
+def log1p_ratio(x: ArrayLike) -> Array:
+    r"""Return :math:`\ln(1 + x)/x`, 1 at 0, for x > -1."""
+    small = jnp.abs(x) < 0.1
+    series = horner(_LOG, jnp.where(small, x, 0.0))
+    safe = jnp.where(small, 1.0, x)
+    return jnp.where(small, series, jnp.log1p(safe) / safe)

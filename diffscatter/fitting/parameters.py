@@ -321,8 +321,10 @@ def _ends(path: str) -> list[str]:
 
 def _resolve(name: str, leaves: list, model: Any) -> tuple[int, int | None]:
     """Return the leaf a name means, and the element if it names one."""
-    stem, _, index = name.partition("[")
     paths = [path for path, _ in leaves]
+    # A number may be called so itself, where a table spells an array out.
+    whole = any(name in _ends(path) for path in paths)
+    stem, _, index = (name, "", "") if whole else name.partition("[")
     if stem in paths:
         found = [paths.index(stem)]
     else:

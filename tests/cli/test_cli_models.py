@@ -22,7 +22,7 @@ def test_describes_a_model(name, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     model, text = analytic.get(name), shown(capsys, name)
     assert model.equation in text and model.reference in text
-    for p in model.parameters:
+    for p in model.scalars():
         row = next(line for line in text.splitlines() if line.startswith(f"{p.name} "))
         assert f"{p.default:g}" in row and p.unit in row and p.description in row
     if model.theirs is not None:
@@ -36,4 +36,5 @@ def test_limits_and_radii_are_shown(capsys):
 
 
 def test_an_unknown_model_is_refused_with_the_list(refused):
-    assert "no model is called 'spehre'; there are sphere" in refused("models", "spehre")
+    text = refused("models", "spehre")
+    assert "no model is called 'spehre' (did you mean sphere" in text and "there are" in text
