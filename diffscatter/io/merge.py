@@ -13,6 +13,7 @@ from diffscatter.io.entries import averaged
 __all__ = ["merge_curves"]
 
 _FEWEST = 3  # points that a factor is found from
+_DISAGREE = 4.0  # chi2 per point beyond which errors do not explain what two curves differ by
 
 
 def merge_curves(
@@ -105,19 +106,23 @@ def _factors(parts, first: int, scale, order, notes) -> np.ndarray:
         error = step.error if k in (first + 1, first - 1) else math.hypot(error, step.error)
         notes.append(
             f"{_span(parts[k])} scaled by {factors[k]:.5g} +- {factors[k] * error:.2g}, from "
-            f"{step.points} points shared in {step.low:.4g}..{step.high:.4g} 1/nm (chi2 per "
-            f"point {step.chi2:.2g})"
+            f"{step.points} points shared in {step.low:.4g}..{step.high:.4g} 1/nm"
+            + ("" if step.chi2 is None else f" (chi2 per point {step.chi2:.2g})")
+            + (": they differ by more than a factor" if (step.chi2 or 0) > _DISAGREE else "")
         )
     return factors
 
 
 @dataclass(frozen=True)
 class _Ratio:
-    """The factor of one curve onto another, its relative error, and what it rests on."""
+    """The factor of one curve onto another, its relative error, and what it rests on.
+
+    ``chi2`` is that of a point, None where there are no errors.
+    """
 
     factor: float
     error: float
-    chi2: float
+    chi2: float | None
     points: int
     low: float
     high: float
@@ -155,7 +160,12 @@ def _ratio(one: Curve, other: Curve) -> _Ratio:
     chi2 = lambda t: float(
         np.sum((above - np.exp(t) * below) ** 2 / (s_above**2 + np.exp(2 * t) * s_below**2))
     )
-    middle = math.log(abs(above.sum() / below.sum()))
+    if not min(above.sum(), below.sum()) > 0:
+        raise ValueError(
+            f"{_span(one)} and {_span(other)} are not above 0 on average where they meet; give "
+            "their scale, or None to leave it"
+        )
+    middle = math.log(above.sum() / below.sum())
     best = minimize_scalar(
         chi2, bounds=(middle - 3, middle + 3), options={"xatol": 1e-10}, method="bounded"
     )
@@ -164,7 +174,8 @@ def _ratio(one: Curve, other: Curve) -> _Ratio:
     reduced = best.fun / (at.size - 1)
     # Errors that do not cover the scatter, or none at all: the scatter itself.
     error = math.sqrt((reduced if "sigma" not in a else max(reduced, 1.0)) / curvature)
-    return _Ratio(math.exp(best.x), error, reduced, int(at.size), low, high)
+    chi2_known = reduced if "sigma" in a else None
+    return _Ratio(math.exp(best.x), error, chi2_known, int(at.size), low, high)
 
 
 def _between(columns, q: np.ndarray, name: str) -> np.ndarray:

@@ -24,6 +24,11 @@ def part(q, scale=1.0, noise=0.01, seed=None, **fields):
     return checked_curve(q, values, fields.pop("sigma", sigma), name=name, **fields)
 
 
+def sunk(q):
+    """A curve from which too much was subtracted."""
+    return checked_curve(q, np.where(q < 1, -1.0, 1.0), 0.1 * np.ones_like(q), name="sunk")
+
+
 def test_the_scale_is_found_with_its_uncertainty():
     """Errors of ours are those of a hundred repetitions."""
     found = []
@@ -80,8 +85,16 @@ def test_scales_and_places_of_the_users():
 def test_without_errors_the_scatter_says_how_sure():
     bare = [part(LOW, sigma=None), part(HIGH, 1.25, sigma=None)]
     merged = merge_curves(bare)
-    assert merged.sigma is None
+    assert merged.sigma is None and not any("chi2" in note for note in merged.notes)
     np.testing.assert_allclose(merged.intensity, law(np.asarray(merged.q)), rtol=1e-3)
+
+
+def test_ranges_that_disagree_are_said_to():
+    """A background in one of them is no factor."""
+    lifted = checked_curve(HIGH, law(HIGH) + 0.05, 0.01 * law(HIGH), name="lifted")
+    assert any("differ by more" in note for note in merge_curves([part(LOW), lifted]).notes)
+    fine = merge_curves([part(LOW, seed=1), part(HIGH, 3.0, seed=2)])
+    assert not any("differ by more" in note for note in fine.notes)
 
 
 def test_resolution_and_slit_stay_with_their_points():
@@ -111,6 +124,7 @@ def test_arbitrary_units_follow_the_first():
         ([part(LOW), part(HIGH, sigma=None)], {}, "'high' has no sigma and others do"),
         ([part(LOW), part(HIGH, slit_length=1.0)], {}, "different slits.*fit them together"),
         ([part(LOW), part(LOW[20:50], name="in")], {}, "'in' .* lies within .*overlap='keep'"),
+        ([part(LOW), sunk(HIGH)], {}, "not above 0 on average where they meet; give"),
         ([part(LOW), part(HIGH)], {"scale": (1.0,)}, "scale must be 2 factors above 0"),
         ([part(LOW), part(HIGH)], {"scale": "best"}, "scale must be 'overlap', None or"),
         ([part(LOW), part(HIGH)], {"overlap": "sum"}, "overlap must be 'middle', 'keep'"),
