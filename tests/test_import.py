@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = ("flax", "optax", "h5py", "matplotlib", "optimistix", "orbax", "rich", "nufftax", "PIL")
+HEAVY = ("flax", "optax", "h5py", "matplotlib", "orbax", "rich", "nufftax", "PIL")
 # These load eagerly; the others carry a file format, an optimiser or a network.
 EAGER = ("core", "shapes", "analytic", "operators", "instrument")
 

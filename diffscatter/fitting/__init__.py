@@ -1,7 +1,10 @@
 """From data back to parameters: fits of curves and of voxels through any forward model."""
 
+from diffscatter.fitting.batch import BatchResult as BatchResult
+from diffscatter.fitting.batch import fit_batch as fit_batch
 from diffscatter.fitting.curve import fit_curve as fit_curve
 from diffscatter.fitting.curve import fit_curves as fit_curves
+from diffscatter.fitting.fisher import Combination as Combination
 from diffscatter.fitting.losses import LOSSES as LOSSES
 from diffscatter.fitting.losses import Loss as Loss
 from diffscatter.fitting.losses import assumed_sigma as assumed_sigma
@@ -17,6 +20,8 @@ from diffscatter.fitting.priors import GaussianPrior as GaussianPrior
 from diffscatter.fitting.priors import LognormalPrior as LognormalPrior
 from diffscatter.fitting.problem import CurveProblem as CurveProblem
 from diffscatter.fitting.problem import Problem as Problem
+from diffscatter.fitting.profile import ProfileInterval as ProfileInterval
+from diffscatter.fitting.profile import profile_intervals as profile_intervals
 from diffscatter.fitting.regularizers import PARAMETRISATIONS as PARAMETRISATIONS
 from diffscatter.fitting.regularizers import Parametrisation as Parametrisation
 from diffscatter.fitting.regularizers import binary as binary
@@ -24,5 +29,7 @@ from diffscatter.fitting.regularizers import total_variation as total_variation
 from diffscatter.fitting.result import CurveFit as CurveFit
 from diffscatter.fitting.result import FitResult as FitResult
 from diffscatter.fitting.result import value_with_error as value_with_error
+from diffscatter.fitting.sampling import Posterior as Posterior
+from diffscatter.fitting.sampling import sample_posterior as sample_posterior
 from diffscatter.fitting.voxels import VoxelFit as VoxelFit
 from diffscatter.fitting.voxels import fit_voxels as fit_voxels

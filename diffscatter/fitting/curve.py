@@ -11,12 +11,12 @@ from jax import Array
 from diffscatter.core.data import Curve
 from diffscatter.fitting.linear import linear_parameters
 from diffscatter.fitting.losses import Loss, loss_named
-from diffscatter.fitting.multistart import search
+from diffscatter.fitting.multistart import METHODS, search
 from diffscatter.fitting.outcome import outcome
 from diffscatter.fitting.problem import CurveProblem, curve_problem
 from diffscatter.fitting.result import FitResult
 
-__all__ = ["fit_curve", "fit_curves", "predicted", "starting_places"]
+__all__ = ["checked_steps", "fit_curve", "fit_curves", "predicted", "starting_places"]
 
 predicted = jax.jit(lambda problem, values: problem.predict(values))
 
@@ -33,7 +33,8 @@ def fit_curve(
     key: Array | None = None,
     loss: str | Loss = "chi2",
     scale_errors: bool | None = None,
-    max_steps: int = 60,
+    method: str = "lm",
+    max_steps: int | None = None,
 ) -> FitResult:
     r"""Fit the ``free`` parameters of ``model`` to ``curve`` and say how sure they are.
 
@@ -63,7 +64,9 @@ def fit_curve(
         scale_errors: multiply the covariance by chi2/dof. None: only where the errors of the
             data are not known. Without ``curve.sigma`` equal relative errors are assumed, see
             :func:`~diffscatter.fitting.assumed_sigma`.
-        max_steps: evaluations of the Jacobian that a start may use.
+        method: ``"lm"``, Levenberg-Marquardt, or ``"lbfgs"``, which needs gradients only: for
+            many parameters, and more steps.
+        max_steps: steps that a start may take; 100 and 1000 by default.
 
     Returns:
         A :class:`FitResult`; ``print`` it.
@@ -86,6 +89,7 @@ def fit_curve(
         draws=draws,
         key=key,
         scale_errors=scale_errors,
+        method=method,
         max_steps=max_steps,
     )
 
@@ -119,8 +123,8 @@ def fit_curves(
         smear, loss: as in :func:`fit_curve`, one for all curves or a list with one a curve.
         priors: as in :func:`fit_curve`, by the names of the result; ``"scale"`` alone means
             the scale of each curve.
-        options: ``starts``, ``draws``, ``key``, ``scale_errors`` and ``max_steps`` of
-            :func:`fit_curve`.
+        options: ``starts``, ``draws``, ``key``, ``scale_errors``, ``method`` and
+            ``max_steps`` of :func:`fit_curve`.
 
     Returns:
         A :class:`FitResult` with one covariance of all parameters; ``curves`` holds each
@@ -149,6 +153,18 @@ def fit_curves(
         priors=priors,
         **options,
     )
+
+
+def checked_steps(starts: int, draws: int, method: str, max_steps: int | None) -> int:
+    """Return how many steps a start may take; refuse counts that make no search."""
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+    steps = METHODS[method] if max_steps is None else max_steps
+    if starts < 0 or draws < 1 or steps < 1:
+        raise ValueError(
+            f"starts must be >= 0, draws and max_steps >= 1, got {starts}, {draws}, {steps}"
+        )
+    return steps
 
 
 def starting_places(
@@ -197,12 +213,10 @@ def _fit(
     draws: int = 32,
     key: Array | None = None,
     scale_errors: bool | None = None,
-    max_steps: int = 60,
+    method: str = "lm",
+    max_steps: int | None = None,
 ) -> FitResult:
-    if starts < 0 or draws < 1 or max_steps < 1:
-        raise ValueError(
-            f"starts must be >= 0, draws and max_steps >= 1, got {starts}, {draws}, {max_steps}"
-        )
+    max_steps = checked_steps(starts, draws, method, max_steps)
     names = [curve.name for curve in curves]
     if len(set(names)) < len(names):
         names = [str(i) for i in range(len(curves))]
@@ -229,7 +243,7 @@ def _fit(
         models, curves, free, smears, losses, shared=shared, names=names, priors=priors
     )
     start, places, linear = starting_places(problem, starts, draws, key)
-    runs = search(problem, start, places, linear=linear, max_steps=max_steps)
+    runs = search(problem, start, places, linear=linear, method=method, max_steps=max_steps)
     if not np.isfinite(runs.losses).any():
         raise ValueError(
             "the model gives no finite intensity at any start; check its values and bounds"

@@ -15,7 +15,7 @@ from jax import Array
 
 from diffscatter.fitting.parameters import Parameters
 
-__all__ = ["best_linear", "linear_parameters"]
+__all__ = ["best_linear", "linear_basis", "linear_parameters"]
 
 
 def linear_parameters(
@@ -63,27 +63,21 @@ def linear_parameters(
     return tuple(sorted(chosen))
 
 
-def best_linear(
-    predict: Callable[[Array], Array],
-    parameters: Parameters,
-    linear: tuple[int, ...],
-    values: Array,
-    data: Array,
-    weights: Array,
-) -> Array:
-    """Return ``values`` with the ``linear`` ones at their bounded least-squares optimum.
+def linear_basis(
+    predict: Callable[[Array], Array], linear: tuple[int, ...], values: Array
+) -> tuple[Array, Array]:
+    """Return the curve with the ``linear`` parameters at zero, and its slope in each of them.
 
     Args:
-        predict: curve at given values, an array ``(n,)`` or a list of ``n`` scalars, to
-            ``(m,)``. What does not depend on the linear parameters is computed once.
-        parameters, linear: the plan and the indices from :func:`linear_parameters`.
+        predict: curve at given values, a list of ``n`` scalars, to ``(m,)``. What does not
+            depend on the linear parameters is computed once.
+        linear: the indices from :func:`linear_parameters`.
         values: shape ``(n,)``.
-        data, weights: the curve and the inverse of its errors, shape ``(m,)``.
+
+    Returns:
+        Shapes ``(m,)`` and ``(m, k)``.
     """
-    if not linear:
-        return values
-    index = np.array(linear)
-    probes = jnp.concatenate([jnp.zeros((1, index.size)), jnp.eye(index.size)])
+    probes = jnp.concatenate([jnp.zeros((1, len(linear))), jnp.eye(len(linear))])
 
     def at(a: Array) -> Array:
         # Scalars, not one vector: what does not depend on the probed ones is not repeated.
@@ -91,17 +85,41 @@ def best_linear(
         return predict([moved.get(i, value) for i, value in enumerate(values)])
 
     curves = jax.vmap(at)(probes)
-    columns = (curves[1:] - curves[0]).T * weights[:, None]
+    return curves[0], (curves[1:] - curves[0]).T
+
+
+def best_linear(
+    basis: tuple[Array, Array],
+    parameters: Parameters,
+    linear: tuple[int, ...],
+    values: Array,
+    data: Array,
+    weights: Array,
+) -> tuple[Array, Array]:
+    """Return ``values`` with the ``linear`` ones at their bounded optimum, and the curve there.
+
+    Args:
+        basis: from :func:`linear_basis` at ``values``.
+        parameters, linear: the plan and the indices from :func:`linear_parameters`.
+        values: shape ``(n,)``.
+        data, weights: the curve and the inverse of its errors, shape ``(m,)``.
+    """
+    fixed, slopes = basis
+    if not linear:
+        return values, fixed
+    index = np.array(linear)
+    columns = slopes * weights[:, None]
     norm = jnp.linalg.norm(columns, axis=0)
     norm = jnp.where(norm > 0, norm, 1.0)
     best = _bounded_least_squares(
         columns / norm,
-        (data - curves[0]) * weights,
+        (data - fixed) * weights,
         parameters.low[index] * norm,
         parameters.high[index] * norm,
     )
     best = jnp.clip(best / norm, parameters.low[index], parameters.high[index])
-    return values.at[index].set(jnp.where(jnp.isfinite(best), best, values[index]))
+    best = jnp.where(jnp.isfinite(best), best, values[index])
+    return values.at[index].set(best), fixed + jnp.matmul(slopes, best, precision="highest")
 
 
 def _bounded_least_squares(matrix: Array, target: Array, low: Array, high: Array) -> Array:
@@ -113,8 +131,9 @@ def _bounded_least_squares(matrix: Array, target: Array, low: Array, high: Array
     ridge = 10 * jnp.finfo(matrix.dtype).eps
     normal = jnp.einsum("ij,ik->jk", matrix, matrix, precision="highest")
     right = jnp.einsum("ij,i->j", matrix, target, precision="highest")
-    best, held = jnp.zeros(n, matrix.dtype), jnp.zeros(n, bool)
-    for _ in range(n + 1):
+
+    def step(_: int, at: tuple[Array, Array]) -> tuple[Array, Array]:
+        best, held = at
         moving = ~held
         system = jnp.where(moving[:, None] & moving, normal, 0.0)
         system += jnp.diag(jnp.where(moving, ridge, 1.0))
@@ -123,5 +142,7 @@ def _bounded_least_squares(matrix: Array, target: Array, low: Array, high: Array
         solved = jnp.linalg.solve(system, jnp.where(moving, rest, fixed))
         best = jnp.clip(solved, low, high)
         excess = jnp.where(moving, jnp.abs(solved - best), 0.0)
-        held = held | ((excess > 0) & (jnp.arange(n) == jnp.argmax(excess)))
-    return best
+        return best, held | ((excess > 0) & (jnp.arange(n) == jnp.argmax(excess)))
+
+    start = jnp.zeros(n, matrix.dtype), jnp.zeros(n, bool)
+    return jax.lax.fori_loop(0, n + 1, step, start)[0]

@@ -1,39 +1,47 @@
-"""Levenberg-Marquardt from many starts: scattering curves have many local minima.
+"""A search from many starts: scattering curves have many local minima.
 
 Each random start is the best of a handful of draws between the bounds, with the linear
-parameters already at their optimum; from there optimistix's solver goes on. Evaluating a draw
-costs a fraction of a solver's step, and the better it starts the more often it ends at the
-same, lowest, minimum: the starts stay independent, so their agreement is evidence.
+parameters already at their optimum; from there a solver goes on. Evaluating a draw costs a
+fraction of a solver's step, and the better it starts the more often it ends at the same,
+lowest, minimum: the starts stay independent, so their agreement is evidence.
 """
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optimistix
+import numpy as np
 from jax import Array
 
 from diffscatter.core.pytree import struct
-from diffscatter.fitting.linear import best_linear
+from diffscatter.fitting.lbfgs import lbfgs
+from diffscatter.fitting.levenberg import levenberg_marquardt
+from diffscatter.fitting.linear import best_linear, linear_basis
 from diffscatter.fitting.problem import Problem
 
-__all__ = ["Runs", "minimise", "search"]
+__all__ = ["METHODS", "Ends", "Runs", "best_of_groups", "descend", "improved", "over", "search"]
+
+# Name to the number of steps that a start may take, where the caller gives none.
+METHODS = {"lm": 100, "lbfgs": 1000}
+# Starts of one compiled call: between two calls a search can be interrupted.
+_TOGETHER = 16
 
 
 @struct
-class Runs:
-    """What every start came to; the leading axis is the starts'.
+class Ends:
+    """Where starts ended; the leading axis is the starts'.
 
     Attributes:
         values: free parameters at the end. Shape ``(starts, n)``.
         losses: sum of squared residuals there; infinite where it is not a number.
         steps: evaluations of the Jacobian.
         converged: whether the last step changed next to nothing.
-        fitted: the prediction of the best start. Shape ``(m,)``.
-        residuals: its residuals. Shape ``(m,)``.
-        jacobian: derivative of its prediction times the root of the information, so that the
-            inverse of its square is the covariance. Shape ``(m, n)``.
+        fitted: the prediction. Shape ``(starts, m)``.
+        residuals: its residuals. Shape ``(starts, m)``.
+        jacobian: derivative of the prediction times the root of the information, so that the
+            inverse of its square is the covariance. Shape ``(starts, m, n)``.
     """
 
     values: Array
@@ -45,125 +53,176 @@ class Runs:
     jacobian: Array
 
 
-@partial(jax.jit, static_argnames=("linear", "max_steps"))
+@struct
+class Runs:
+    """What every start came to, and the best of them in full, as numpy arrays.
+
+    Attributes:
+        values, losses, steps, converged: as in :class:`Ends`.
+        fitted, residuals, jacobian: of the best start. Shapes ``(m,)`` and ``(m, n)``.
+        asked: how many starts there were to be; fewer came to an end where it was interrupted.
+    """
+
+    values: np.ndarray
+    losses: np.ndarray
+    steps: np.ndarray
+    converged: np.ndarray
+    fitted: np.ndarray
+    residuals: np.ndarray
+    jacobian: np.ndarray
+    asked: int
+
+
 def search(
     problem: Problem,
     start: Array,
     draws: Array,
     *,
     linear: tuple[int, ...] = (),
-    max_steps: int = 60,
+    method: str = "lm",
+    max_steps: int = 100,
 ) -> Runs:
     """Minimise the loss from a given start and from the best of each group of draws.
+
+    Ctrl-C ends the search; the starts that came to an end until then count.
 
     Args:
         problem: what to fit.
         start: values of the free parameters, ``(n,)``: start 0.
         draws: positions between the bounds, 0 to 1, ``(starts, draws, n)``.
         linear: indices of the parameters in which the prediction is linear.
+        method: one of ``METHODS``.
         max_steps: evaluations of the Jacobian that a start may use.
     """
-    parameters, data, weights = problem.parameters, problem.data, problem.weights()
-
-    def residuals(values: Array) -> Array:
-        return problem.residuals(problem.predict(values))
-
-    def improved(values: Array) -> tuple[Array, Array]:
-        better = best_linear(problem.predict, parameters, linear, values, data, weights)
-        return better, _finite_or_infinite(jnp.sum(residuals(better) ** 2))
-
-    trials = parameters.at_fractions(draws.reshape(-1, draws.shape[-1]))
-    trials, quality = _over(improved, jnp.concatenate([start[None], trials]))
-    groups = quality[1:].reshape(draws.shape[:2])
-    chosen = trials[1:].reshape(draws.shape)[jnp.arange(len(groups)), groups.argmin(axis=1)]
-
-    def run(values: Array):
-        z, steps, converged = minimise(
-            lambda z: residuals(parameters.unpack(z)),
-            parameters.pack(values),
-            max_steps=max_steps,
-        )
-        values = parameters.unpack(z)
-        return values, _finite_or_infinite(jnp.sum(residuals(values) ** 2)), steps, converged
-
-    values, losses, steps, converged = _over(run, jnp.concatenate([trials[:1], chosen]))
-    best = values[jnp.argmin(losses)]
-    fitted, jacobian = _value_and_jacobian(problem.predict, best)
+    starts = _chosen(problem, start, draws, linear=linear)
+    asked = len(starts)
+    blocks = 1 if jax.default_backend() != "cpu" else -(-asked // _TOGETHER)
+    size = -(-asked // blocks)
+    done: list[Any] = []
+    best: tuple | None = None
+    try:
+        for first in range(0, asked, size):
+            # The last block is filled up with its last start, so that one program serves all.
+            rows = np.minimum(np.arange(first, first + size), asked - 1)
+            ends = _descend(problem, starts[rows], method=method, max_steps=max_steps)
+            count = min(size, asked - first)
+            losses = np.asarray(ends.losses)[:count]
+            done.append(
+                (ends.values[:count], losses, ends.steps[:count], ends.converged[:count])
+            )
+            at = int(np.argmin(losses))
+            if best is None or losses[at] < best[0]:
+                full = (ends.fitted[at], ends.residuals[at], ends.jacobian[at])
+                best = (losses[at], *(np.asarray(a) for a in full))
+    except KeyboardInterrupt:
+        if best is None:
+            raise
+    values, losses, steps, converged = (
+        np.concatenate(parts) for parts in zip(*done, strict=True)
+    )
+    _, fitted, residuals, jacobian = best
     return Runs(
         values=values,
         losses=losses,
         steps=steps,
         converged=converged,
         fitted=fitted,
-        residuals=problem.residuals(fitted),
-        jacobian=jacobian * problem.information(fitted)[:, None],
+        residuals=residuals,
+        jacobian=jacobian,
+        asked=asked,
     )
 
 
-class _LevenbergMarquardt(optimistix.LevenbergMarquardt):
-    """Damping falls after every step that went as well as foretold, not only after perfect
-    ones: on curves with fringes that takes a third fewer steps."""
+def improved(
+    problem: Problem, linear: tuple[int, ...], values: Array, basis: tuple[Array, Array]
+) -> tuple[Array, Array]:
+    """Return ``values`` with the linear parameters at their optimum, and the loss there.
 
-    def __init__(self, tolerance: float, eps: float):
-        super().__init__(rtol=eps, atol=tolerance)
-        self.search = optimistix.ClassicalTrustRegion(high_cutoff=0.7)
-
-
-def minimise(
-    residuals: Callable[[Array], Array], z: Array, *, max_steps: int
-) -> tuple[Array, Array, Array]:
-    """Minimise the sum of squared ``residuals``, ``(n,)`` to ``(m,)``, from one start.
-
-    The variables are scaled by the columns of the first Jacobian, so that one unit is about a
-    third of a standard deviation: damping and tolerances then mean the same for each of them.
-
-    Returns:
-        The end ``(n,)``, the number of steps, and whether it converged.
+    Args:
+        problem, values: the curve and the trial ``(n,)``.
+        linear: indices of the parameters in which the prediction is linear.
+        basis: what :func:`~diffscatter.fitting.linear.linear_basis` gives at ``values``.
     """
-    size = jnp.linalg.norm(_value_and_jacobian(residuals, z)[1], axis=0)
-    # Columns that hardly matter at the start are not scaled up without limit.
-    size = jnp.maximum(size, 1e-3 * jnp.max(size))
-    size = 3 * jnp.where(jnp.isfinite(size) & (size > 0), size, 1.0)
-
-    # The Jacobian is made once a step. Left to itself the solver would differentiate through
-    # the model again for each product with it.
-    @jax.custom_jvp
-    def scaled(x: Array, args: None) -> Array:
-        return residuals(x / size)
-
-    @scaled.defjvp
-    def _(primals, tangents):
-        value, jacobian = _value_and_jacobian(lambda x: residuals(x / size), primals[0])
-        return value, jacobian @ tangents[0]
-
-    # The last step changed no variable and no residual by more than this: where steps shrink
-    # as they should, the end is far closer to the optimum than that.
-    tolerance = 1e-3
-    solution = optimistix.least_squares(
-        scaled,
-        _LevenbergMarquardt(tolerance, float(jnp.finfo(z.dtype).eps)),
-        z * size,
-        max_steps=max_steps,
-        throw=False,
-    )
-    converged = solution.result == optimistix.RESULTS.successful
-    return solution.value / size, solution.stats["num_steps"], converged
+    data, weights = problem.data, problem.weights()
+    better, curve = best_linear(basis, problem.parameters, linear, values, data, weights)
+    return better, _finite_or_infinite(jnp.sum(problem.residuals(curve) ** 2))
 
 
-def _value_and_jacobian(function: Callable, x: Array) -> tuple[Array, Array]:
-    """Return ``function(x)`` and its Jacobian, forwards: parameters are few, points many."""
-    along = lambda tangent: jax.jvp(function, (x,), (tangent,))
-    return jax.vmap(along, out_axes=(None, -1))(jnp.eye(x.size, dtype=x.dtype))
+def best_of_groups(values: Array, losses: Array, draws: tuple[int, int]) -> Array:
+    """Return the best of each group, ``(starts, n)``, of ``starts * draws`` trials."""
+    chosen = losses.reshape(draws).argmin(axis=1)
+    return values.reshape(*draws, values.shape[1])[jnp.arange(draws[0]), chosen]
+
+
+@partial(jax.jit, static_argnames=("linear",))
+def _chosen(problem: Problem, start: Array, draws: Array, *, linear: tuple[int, ...]) -> Array:
+    """Return the start and the best of each group, linear parameters at their optimum."""
+    trials = problem.parameters.at_fractions(draws.reshape(-1, draws.shape[-1]))
+    basis = lambda values: linear_basis(problem.predict, linear, values)
+    better = lambda values: improved(problem, linear, values, basis(values))
+    values, losses = over(better, jnp.concatenate([start[None], trials]))
+    chosen = best_of_groups(values[1:], losses[1:], draws.shape[:2])
+    return jnp.concatenate([values[:1], chosen])
+
+
+def descend(problem: Problem, starts: Array, *, method: str, max_steps: int) -> Ends:
+    """Minimise the loss from each of ``starts``, values ``(starts, n)``."""
+    parameters = problem.parameters
+
+    def by_lm(values: Array) -> Ends:
+        end = levenberg_marquardt(
+            problem.linearise,
+            problem.residuals,
+            parameters.unpack,
+            parameters.pack(values),
+            problem.data.size,
+            max_steps=max_steps,
+        )
+        return ended(end.z, end.steps, end.converged, end.loss, (end.predicted, end.jacobian))
+
+    def by_lbfgs(values: Array) -> Ends:
+        loss_at = lambda z: loss(problem.predict(parameters.unpack(z)))
+        z = parameters.pack(values)
+        z, steps, converged = lbfgs(loss_at, z, problem.data.size, max_steps=max_steps)
+        curve = problem.linearise(parameters.unpack(z))
+        return ended(z, steps, converged, _finite_or_infinite(loss(curve[0])), curve)
+
+    def loss(predicted: Array) -> Array:
+        return jnp.sum(problem.residuals(predicted) ** 2)
+
+    def ended(z, steps, converged, loss, curve) -> Ends:
+        predicted, jacobian = curve
+        return Ends(
+            values=parameters.unpack(z),
+            losses=loss,
+            steps=steps,
+            converged=converged,
+            fitted=predicted,
+            residuals=problem.residuals(predicted),
+            jacobian=jacobian * problem.information(predicted)[:, None],
+        )
+
+    return over({"lm": by_lm, "lbfgs": by_lbfgs}[method], starts)
+
+
+_descend = jax.jit(descend, static_argnames=("method", "max_steps"))
+
+
+def over(function: Callable, rows: Any, together: int | None = None) -> Any:
+    """Map over the leading axis: side by side, but one by one on a CPU.
+
+    There each row ends when it has converged, instead of all when the slowest has.
+
+    Args:
+        function: of one row.
+        rows: an array or a tree of arrays.
+        together: how many an accelerator takes at once; all by default.
+    """
+    if jax.default_backend() == "cpu":
+        return jax.lax.map(function, rows)
+    count = len(jax.tree.leaves(rows)[0])
+    return jax.lax.map(function, rows, batch_size=min(together or count, count))
 
 
 def _finite_or_infinite(loss: Array) -> Array:
     return jnp.where(jnp.isfinite(loss), loss, jnp.inf)
-
-
-def _over(function: Callable, starts: Array):
-    """Map over the leading axis: side by side, but one by one on a CPU.
-
-    There each start ends when it has converged, instead of all when the slowest has.
-    """
-    batch = None if jax.default_backend() == "cpu" else len(starts)
-    return jax.lax.map(function, starts, batch_size=batch)

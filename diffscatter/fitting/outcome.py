@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
+from diffscatter.fitting.fisher import combinations_of, undetermined_in_words
 from diffscatter.fitting.multistart import Runs
 from diffscatter.fitting.parameters import parameter_values
 from diffscatter.fitting.posterior import agreeing, bounds_hit, covariance_of
@@ -13,6 +14,10 @@ from diffscatter.fitting.problem import CurveProblem
 from diffscatter.fitting.result import CurveFit, FitResult, value_with_error
 
 __all__ = ["outcome"]
+
+# A second optimum fits as well within two standard deviations of a parameter; it is another
+# one beyond five.
+_AS_WELL, _ELSEWHERE = 4.0, 25.0
 
 
 def outcome(
@@ -55,16 +60,24 @@ def outcome(
     unit = max(chi2 / dof, 1.0 if known else 1e-6)
     agreed = int(agreeing(values, losses, plain, unit, eps).sum())
 
+    scatter = np.sqrt(chi2 / dof) if scale_errors else 1.0
+    space = jacobian, values[best], low, high, parameters.names, scatter
+    others = _alternatives(values, losses, runs.converged, jacobian, unit)
+
     reduced = chi2 / dof if known else None
     converged = bool(runs.converged[best])
     verdicts = _verdicts(reduced, dof, curves)
     remarks = _remarks(problem, values[best], sigma, undetermined, hit)
-    notes = [*verdicts, *notes, *remarks]
+    notes = [*verdicts, *notes, *remarks, *undetermined_in_words(*space)]
+    named = lambda numbers: dict(zip(parameters.names, map(float, numbers), strict=True))
+    alternatives = tuple(named(other) for other in others)
+    notes.extend(_differs(named(values[best]), named(sigma), other) for other in alternatives)
+    if runs.asked > len(losses):
+        notes.append(f"interrupted after {len(losses)} of {runs.asked} starts")
     if len(losses) > 1 and agreed < 2:
         notes.append(
             "only one start came to this optimum: there may be a better one; use more starts"
         )
-    named = lambda numbers: dict(zip(parameters.names, map(float, numbers), strict=True))
     priors = problem.priors
     prior_names = [parameters.names[i] for i in priors.index]
     distances = np.asarray(runs.residuals, float)[sum(problem.lengths) :]
@@ -89,6 +102,8 @@ def outcome(
         starts_agreed=agreed,
         start_parameters=values,
         start_losses=losses,
+        combinations=combinations_of(*space),
+        alternatives=alternatives,
         loss=", ".join(dict.fromkeys(loss.name for loss in problem.losses)),
         warnings=tuple(notes),
         problem=problem,
@@ -124,6 +139,30 @@ def _curves(
             )
         )
     return tuple(curves)
+
+
+def _alternatives(
+    values: np.ndarray,
+    losses: np.ndarray,
+    converged: np.ndarray,
+    jacobian: np.ndarray,
+    unit: float,
+) -> np.ndarray:
+    """Return the best end that fits as well as the best of all from elsewhere, ``(0 or 1, n)``.
+
+    Elsewhere is where the curvature at the optimum foretells a loss that is not there.
+    """
+    best = int(np.argmin(losses))
+    foretold = np.sum(((values - values[best]) @ np.nan_to_num(jacobian).T) ** 2, axis=1)
+    as_well = np.asarray(converged) & (losses < losses[best] + _AS_WELL * unit)
+    others = np.flatnonzero(as_well & (foretold > _ELSEWHERE * unit))
+    return values[others[np.argsort(losses[others])][:1]]
+
+
+def _differs(best: dict[str, float], sigma: dict[str, float], other: dict[str, float]) -> str:
+    moved = [n for n in best if abs(other[n] - best[n]) > 3 * sigma[n]] or list(best)
+    there = ", ".join(f"{name} {other[name]:.4g}" for name in moved)
+    return f"the data fit as well with {there}: they do not tell which it is"
 
 
 def _fixed(problem: CurveProblem, names: Sequence[str]) -> dict[str, float]:

@@ -111,6 +111,14 @@ class Parameters:
                     leaves[leaf] = flat.reshape(old.shape)
         return jax.tree.unflatten(tree, leaves)
 
+    def standing_in(self, first: int, last: int) -> tuple[int, ...]:
+        """Return which parameters stand in the leaves ``first`` to ``last - 1``."""
+        return tuple(
+            i
+            for i, places in enumerate(self.slots)
+            if any(first <= leaf < last for leaf, _ in places)
+        )
+
     def pack(self, values: Array) -> Array:
         """Return the unbounded z of ``values``; those at or outside a bound are moved in."""
         fraction = jnp.clip(self.fractions(values), _INSET, 1 - _INSET)

@@ -31,6 +31,9 @@ class Problem(Protocol):
     def predict(self, values: Array | list[Array]) -> Array:
         """Return what ``data`` should be at given values of the free parameters."""
 
+    def linearise(self, values: Array) -> tuple[Array, Array]:
+        """Return the prediction ``(m,)`` and its Jacobian ``(m, n)``."""
+
     def residuals(self, predicted: Array) -> Array:
         """Return what is squared and summed, one a datum."""
 
@@ -73,14 +76,33 @@ class CurveProblem:
 
     def predict(self, values: Array | list[Array]) -> Array:
         models = self.parameters.insert(self.models, values)
-        curves = [
-            model(q) if smear is None else smear(model)
-            for model, q, smear in zip(models, self.q, self.smears, strict=True)
-        ]
-        parts = [curve.astype(self.data.dtype) for curve in curves]
+        parts = [self._curve(i, model) for i, model in enumerate(models)]
         if self.priors.index:
             parts.append(jnp.stack(self.priors.predict(values)))
         return jnp.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def linearise(self, values: Array) -> tuple[Array, Array]:
+        """Forwards, because parameters are few and points many; and each curve only along the
+        parameters that its own model has."""
+        parts, first = [], 0
+        for i, model in enumerate(self.models):
+            last = first + len(jax.tree.leaves(model))
+            own = self.parameters.standing_in(first, last)
+            first = last
+            curve = lambda v, i=i: self._curve(i, self.parameters.insert(self.models, v)[i])
+            parts.append(_value_and_jacobian(curve, values, own))
+        if self.priors.index:
+            known = lambda v: jnp.stack(self.priors.predict(v))
+            parts.append(_value_and_jacobian(known, values, self.priors.index))
+        if len(parts) == 1:
+            return parts[0]
+        predictions, jacobians = zip(*parts, strict=True)
+        return jnp.concatenate(predictions), jnp.concatenate(jacobians)
+
+    def _curve(self, i: int, model: Any) -> Array:
+        smear = self.smears[i]
+        curve = model(self.q[i]) if smear is None else smear(model)
+        return curve.astype(self.data.dtype)
 
     def residuals(self, predicted: Array) -> Array:
         return self._by_part(lambda loss, *part: loss.residuals(*part), predicted)
@@ -111,6 +133,20 @@ class CurveProblem:
                 for loss, part in self._parts()
             ]
         )
+
+
+def _value_and_jacobian(
+    function: Callable[[Array], Array], values: Array, along: Sequence[int]
+) -> tuple[Array, Array]:
+    """Return ``function(values)`` and its Jacobian, zero but in the columns of ``along``."""
+    columns = np.asarray(along, int)
+    tangents = jnp.eye(values.size, dtype=values.dtype)[columns]
+    derivative = lambda tangent: jax.jvp(function, (values,), (tangent,))
+    value, jacobian = jax.vmap(derivative, out_axes=(None, -1))(tangents)
+    if columns.size == values.size:
+        return value, jacobian
+    full = jnp.zeros((value.size, values.size), jacobian.dtype)
+    return value, full.at[:, columns].set(jacobian)
 
 
 def curve_problem(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from diffscatter.fitting.fisher import Combination
 from diffscatter.fitting.posterior import correlations, quantile
 from diffscatter.fitting.problem import CurveProblem
 
@@ -62,6 +63,9 @@ class FitResult:
         starts_agreed: how many starts, the best included, came to the same optimum.
         start_parameters: where each start ended, ``(starts, n)``; start 0 is the given model.
         start_losses: sum of squared residuals there, ``(starts,)``.
+        combinations: what the data determine, as combinations of the parameters, best first;
+            see :mod:`diffscatter.fitting.fisher`.
+        alternatives: parameters of another optimum that fits as well, if a start found one.
         loss: name of the loss, or names.
         warnings: what a reader should know before using the numbers.
         problem: what was fitted, for what goes on from here.
@@ -85,6 +89,8 @@ class FitResult:
     starts_agreed: int
     start_parameters: np.ndarray
     start_losses: np.ndarray
+    combinations: tuple[Combination, ...]
+    alternatives: tuple[dict[str, float], ...]
     loss: str
     warnings: tuple[str, ...]
     problem: CurveProblem = field(repr=False)

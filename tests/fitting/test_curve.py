@@ -2,19 +2,17 @@
 
 import warnings
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from curves import Ball, Guinier, Q, Scaled, ball, guinier, noisy
 from scipy import stats
-from scipy.optimize import curve_fit, least_squares
+from scipy.optimize import curve_fit
 
 from diffscatter.core.data import Curve
 from diffscatter.core.pytree import struct
 from diffscatter.fitting import Bounds, fit_curve
-from diffscatter.fitting.multistart import minimise
 
 FREE = {"radius": (0.5, 50), "scale": (1e-3, 1e6), "background": (0, 10)}
 SMOOTH = {"size": (0.5, 50), "scale": (1e-3, 1e6), "background": (0, 10)}
@@ -230,33 +228,6 @@ def test_one_trace_for_each_shape():
     assert len(counted) == first
     run(1, 60, q=Q[:-1])
     assert len(counted) > first
-
-
-def test_the_solver_gives_the_same_under_vmap_and_map():
-    with jax.enable_x64(True):
-        q = jnp.array(Q)
-        data = jnp.stack([noisy(guinier(), k).intensity for k in range(3)])
-        model = lambda z: jnp.exp(z[0] - (q * jnp.exp(z[1])) ** 2 / 3) + z[2]
-        start = jnp.array([4.0, 1.5, 0.8])
-        solve = lambda y: minimise(lambda z: (model(z) - y) / (0.03 * y), start, max_steps=50)[
-            0
-        ]
-        together = jax.jit(jax.vmap(chex.assert_max_traces(solve, n=1)))
-        together(data)
-        together = together(data)
-        one_by_one = jax.lax.map(solve, data)
-        # both take the same steps, up to rounding
-        np.testing.assert_allclose(together, one_by_one, rtol=1e-9)
-        for y, z in zip(data, together, strict=True):
-            y = np.asarray(y)
-            exact = least_squares(
-                lambda z, y=y: np.asarray((model(z) - y) / (0.03 * y)),
-                [4.0, 1.5, 0.8],
-                xtol=1e-14,
-                ftol=1e-14,
-            ).x
-            # a thousandth of the standard deviations, 0.01 for a logarithm of either
-            np.testing.assert_allclose(z, exact, atol=1e-5)
 
 
 def test_float32():
