@@ -21,7 +21,17 @@ from diffscatter.fitting.levenberg import levenberg_marquardt
 from diffscatter.fitting.linear import best_linear, linear_basis
 from diffscatter.fitting.problem import Problem
 
-__all__ = ["METHODS", "Ends", "Runs", "best_of_groups", "descend", "improved", "over", "search"]
+__all__ = [
+    "METHODS",
+    "Ends",
+    "Runs",
+    "best_of_groups",
+    "chosen_starts",
+    "descend",
+    "improved",
+    "over",
+    "search",
+]
 
 # Name to the number of steps that a start may take, where the caller gives none.
 METHODS = {"lm": 100, "lbfgs": 1000}
@@ -94,7 +104,7 @@ def search(
         method: one of ``METHODS``.
         max_steps: evaluations of the Jacobian that a start may use.
     """
-    starts = _chosen(problem, start, draws, linear=linear)
+    starts = chosen_starts(problem, start, draws, linear=linear)
     asked = len(starts)
     blocks = 1 if jax.default_backend() != "cpu" else -(-asked // _TOGETHER)
     size = -(-asked // blocks)
@@ -155,7 +165,9 @@ def best_of_groups(values: Array, losses: Array, draws: tuple[int, int]) -> Arra
 
 
 @partial(jax.jit, static_argnames=("linear",))
-def _chosen(problem: Problem, start: Array, draws: Array, *, linear: tuple[int, ...]) -> Array:
+def chosen_starts(
+    problem: Problem, start: Array, draws: Array, *, linear: tuple[int, ...]
+) -> Array:
     """Return the start and the best of each group, linear parameters at their optimum."""
     trials = problem.parameters.at_fractions(draws.reshape(-1, draws.shape[-1]))
     basis = lambda values: linear_basis(problem.predict, linear, values)

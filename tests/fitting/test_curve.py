@@ -12,7 +12,7 @@ from scipy.optimize import curve_fit
 
 from diffscatter.core.data import Curve
 from diffscatter.core.pytree import struct
-from diffscatter.fitting import Bounds, fit_curve
+from diffscatter.fitting import Bounds, fit_curve, multistart
 
 FREE = {"radius": (0.5, 50), "scale": (1e-3, 1e6), "background": (0, 10)}
 SMOOTH = {"size": (0.5, 50), "scale": (1e-3, 1e6), "background": (0, 10)}
@@ -344,6 +344,27 @@ def test_a_model_of_the_wrong_shape_is_refused():
 
     with pytest.raises(ValueError, match="gives shape .79,. for 80 points"):
         fit_curve(Short(level=1.0), noisy(ball(), 0), free={"level": (0, 2)})
+
+
+def test_ctrl_c_returns_the_starts_that_came_to_an_end(monkeypatch):
+    """33 starts run in three blocks; the second is interrupted."""
+    run, calls = multistart._descend, []
+
+    def interrupted(*given, **options):
+        calls.append(given)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return run(*given, **options)
+
+    monkeypatch.setattr(multistart, "_descend", interrupted)
+    with jax.enable_x64(True):
+        curve = noisy(guinier(), 0)
+        result = fit_curve(guinier(6.0), curve, free=SMOOTH, starts=32)
+        assert result.starts == result.starts_agreed == 11
+        assert "interrupted after 11 of 33 starts" in result.warnings
+        calls[:] = [None]
+        with pytest.raises(KeyboardInterrupt):  # before anything was found
+            fit_curve(guinier(6.0), curve, free=SMOOTH, starts=32)
 
 
 def test_no_warning_without_a_cause():
