@@ -34,7 +34,7 @@ class BatchResult:
     Attributes:
         names: of the free parameters.
         values, uncertainties: shape ``(curves, n)``. An error is infinite where the data do not
-            determine a parameter; a curve without any finite fit has NaN in both.
+            determine a parameter. A curve without any finite fit has NaN throughout.
         covariance: shape ``(curves, n, n)``.
         chi2: sum of squared residuals, those of the priors included.
         dof: points and priors less free parameters.
@@ -77,23 +77,24 @@ class BatchResult:
         return np.stack([self.values - away, self.values + away], axis=-1)
 
     def __str__(self) -> str:
-        failed = int(np.isnan(self.values[:, 0]).sum())
-        lines = [
-            f"{len(self)} curves, {int(self.converged.sum())} converged"
-            + (f", {failed} without a finite fit" if failed else "")
-        ]
+        sound = np.isfinite(self.chi2)
+        failed = len(self) - int(sound.sum())
+        lines = [f"{len(self)} curves, {int(self.converged.sum())} converged"]
+        if failed:
+            lines[0] += f", {failed} without a finite fit"
+        if failed == len(self):
+            return lines[0]
         if self.reduced_chi2 is not None:
-            low, middle, high = np.nanquantile(self.reduced_chi2, [0.05, 0.5, 0.95])
+            low, middle, high = np.quantile(self.reduced_chi2[sound], [0.05, 0.5, 0.95])
+            spread = f"5 % to 95 % {low:.4g} to {high:.4g}"
+            lines.append(f"reduced chi2: median {middle:.4g}, {spread}")
+        columns = zip(
+            self.names, self.values[sound].T, self.uncertainties[sound].T, strict=True
+        )
+        for name, values, sigma in columns:
             lines.append(
-                f"reduced chi2: median {middle:.4g}, 5 % to 95 % {low:.4g} to {high:.4g}"
-            )
-        for name, values, sigma in zip(
-            self.names, self.values.T, self.uncertainties.T, strict=True
-        ):
-            low, high = np.nanmin(values), np.nanmax(values)
-            lines.append(
-                f"  {name}: median {np.nanmedian(values):.6g}, {low:.6g} to {high:.6g}, "
-                f"median error {np.nanmedian(sigma):.2g}"
+                f"  {name}: median {np.median(values):.6g}, {values.min():.6g} to "
+                f"{values.max():.6g}, median error {np.median(sigma):.2g}"
             )
         return "\n".join(lines)
 
@@ -266,7 +267,7 @@ def _result(
     eps = float(np.finfo(found.losses.dtype).eps)
     ends, losses = (np.asarray(a, float) for a in (found.values, found.losses))
     rows = np.arange(len(ends)), np.asarray(found.best)
-    values, chi2 = ends[rows].copy(), losses[rows]
+    values, chi2 = ends[rows], losses[rows]
     dof = problem.data.size - len(names)
     failed = ~np.isfinite(chi2)
     covariance = np.stack([covariance_of(t, eps)[0] for t in np.asarray(found.triangle, float)])
@@ -278,7 +279,7 @@ def _result(
     ]
     if scale_errors:
         covariance = covariance * (chi2 / dof)[:, None, None]
-    values[failed], covariance[failed] = np.nan, np.nan
+    values[failed], covariance[failed], chi2[failed] = np.nan, np.nan, np.nan
     return BatchResult(
         names=names,
         values=values,

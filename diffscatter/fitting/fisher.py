@@ -84,22 +84,22 @@ def undetermined_in_words(
             continue
         weak = _combination(terms, row, sigma)
         by_bounds = sigma > _INSIDE * np.sqrt(np.sum((row * ranges) ** 2))
-        how = "not at all" if by_bounds else f"hardly (to {_share(sigma, weak)})"
+        hardly = ("not", "") if by_bounds else ("hardly", f" (to {_share(sigma, weak)})")
         if members.size == 1:
             if not by_bounds:
-                sentences.append(
-                    f"the data determine {terms[members[0]]} only to {_share(sigma, weak)}"
-                )
+                term = terms[members[0]]
+                sentences.append(f"the data determine {term} only to {_share(sigma, weak)}")
             continue
         spread, vectors = np.linalg.eigh(covariance[np.ix_(members, members)])
         best = _combination([terms[i] for i in members], vectors[:, 0], np.sqrt(spread[0]))
         if best.sigma * _BETTER < sigma:
             sentences.append(
                 f"the data determine the combination {best} to {_share(best.sigma, best)}, "
-                f"but {weak} {how}"
+                f"but {hardly[0]} {weak}{hardly[1]}"
             )
         else:
-            sentences.append(f"the data determine {weak} {how}")
+            verb = "do not" if by_bounds else "hardly"
+            sentences.append(f"the data {verb} determine {weak}{hardly[1]}")
     return sentences
 
 

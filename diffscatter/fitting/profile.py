@@ -51,8 +51,8 @@ class ProfileInterval:
     lowest: float
 
     def __str__(self) -> str:
-        left, right = "[("[self.open_low], "])"[self.open_high]
-        return f"{left}{self.low:.6g}, {self.high:.6g}{right}"
+        side = lambda value, is_open: f"{value:.6g}" + " (its bound)" * is_open
+        return f"{side(self.low, self.open_low)} to {side(self.high, self.open_high)}"
 
 
 def profile_intervals(
