@@ -28,17 +28,18 @@ Q, NOISE = np.linspace(-1, 1, 40), 0.5
 FREE = {"slope": (-100.0, 100.0), "level": (0.0, 50.0)}
 
 
-def fitted(level, free=FREE, **options):
+def fitted(level, prior):
     noise = np.random.default_rng(0).normal(size=Q.size)
     noise -= noise.mean()
     curve = Curve(q=Q, intensity=3 * Q + level + NOISE * noise, sigma=np.full(Q.size, NOISE))
-    return fit_curve(Line(slope=1.0, level=10.0), curve, free=free, starts=0, **options)
+    start = Line(slope=1.0, level=10.0)
+    return fit_curve(start, curve, free=FREE, starts=0, priors={"level": prior})
 
 
 @pytest.fixture(scope="module")
 def inside():
     with jax.enable_x64(True):
-        result = fitted(5.0)
+        result = fitted(5.0, GaussianPrior(6.0, 0.05))
         draw = lambda key: sample_posterior(
             result, chains=2, draws=500, warmup=200, key=jax.random.key(key)
         )
@@ -61,6 +62,13 @@ def test_moments_are_those_of_the_linear_model(inside):
     assert "2 chains of 500 draws, 0 divergences" in str(posterior)
 
 
+def test_the_prior_counts(inside):
+    _, posterior, _ = inside
+    data, prior = Q.size / NOISE**2, 1 / 0.05**2
+    mean, sigma = (data * 5 + prior * 6) / (data + prior), (data + prior) ** -0.5
+    assert abs(posterior.mean["level"] - mean) < 5 * sigma / np.sqrt(posterior.effective[1])
+
+
 def test_the_same_key_gives_the_same_draws(inside):
     _, first, second = inside
     np.testing.assert_array_equal(first.draws, second.draws)
@@ -69,7 +77,7 @@ def test_the_same_key_gives_the_same_draws(inside):
 def test_a_bound_cuts_the_posterior():
     """The best level lies on its bound of 0: half a normal law, whose mean is .80 sigma."""
     with jax.enable_x64(True):
-        result = fitted(0.0)
+        result = fitted(0.0, GaussianPrior(0.0, 1e6))
         posterior = sample_posterior(result, chains=2, draws=500, warmup=200)
     sigma = NOISE / np.sqrt(Q.size)
     half = stats.halfnorm(scale=sigma)
@@ -78,15 +86,6 @@ def test_a_bound_cuts_the_posterior():
     error = half.std() / np.sqrt(posterior.effective[1])
     assert abs(level.mean() - half.mean()) < 5 * error
     assert posterior.effective[1] > 100
-
-
-def test_priors_count():
-    with jax.enable_x64(True):
-        result = fitted(5.0, priors={"level": GaussianPrior(6.0, 0.05)})
-        posterior = sample_posterior(result, chains=2, draws=500, warmup=200)
-    data, prior = Q.size / NOISE**2, 1 / 0.05**2
-    mean, sigma = (data * 5 + prior * 6) / (data + prior), (data + prior) ** -0.5
-    assert abs(posterior.mean["level"] - mean) < 5 * sigma / np.sqrt(posterior.effective[1])
 
 
 def test_too_few_and_missing(inside, monkeypatch):
@@ -99,7 +98,9 @@ def test_too_few_and_missing(inside, monkeypatch):
 
 
 def test_float32():
-    posterior = sample_posterior(fitted(5.0), chains=2, draws=200, warmup=100)
+    posterior = sample_posterior(
+        fitted(5.0, GaussianPrior(5.0, 1.0)), chains=2, draws=200, warmup=100
+    )
     assert posterior.draws.dtype == np.float32
     assert abs(posterior.mean["level"] - 5) < 0.05
     assert jnp.isfinite(posterior.rhat).all()
