@@ -42,7 +42,7 @@ def add(commands: Any) -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME[=LOW:HIGH]",
-        help="what is free besides the scale and the background; by default all but contrasts "
+        help="what is free besides scale, background and widths; by default all but contrasts "
         "and slds",
     )
     parser.add_argument(

@@ -91,7 +91,7 @@ def choose(
             free = False
         elif name == "scale":
             free = not several
-        elif kind in ("scale", "background"):
+        elif kind in ("scale", "background", "width"):
             free = True
         else:
             free = asked is None and p.unit in _FREE_UNITS

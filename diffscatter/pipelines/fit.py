@@ -59,8 +59,8 @@ def fit(
         set: values. What is set stays fixed unless ``vary`` names it.
         vary: the free parameters: names, or name to ``(low, high)`` (None: from the curves).
             Without it, all that is not set except contrasts and slds, of which one alone
-            cannot be told from the scale, and what surrounds the particles. ``scale`` and
-            ``background`` are free in any case unless they are set; ``scale`` stays 1 where
+            cannot be told from the scale, and what surrounds the particles. ``scale``,
+            ``background`` and widths are free in any case unless they are set; ``scale`` stays 1 where
             the model has amplitudes of its own.
         polydispersity: parameter to ``"gaussian"``, ``"lognormal:0.1"`` (with the width to
             start from) or a distribution of ``analytic``. Distributions are by number.
