@@ -5,13 +5,9 @@ treatment. Needs the measured files in ``../shared/data/curves``. Prints a table
 takes a few minutes, nearly all of it compilation.
 """
 
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-
-import jax
 
 from diffscatter import io, pipelines
 from diffscatter.core.data import Curve
@@ -35,7 +31,11 @@ def ps3() -> FitResult:
     """All rows, no resolution, as the peers."""
     curve = _load("ffsas/04_sphere_SANS/observation.txt", q_unit="1/A")
     return pipelines.fit(
-        curve, "sphere", polydispersity={"radius": "gaussian"}, vary={"radius": (10, 200)}, starts=4
+        curve,
+        "sphere",
+        polydispersity={"radius": "gaussian"},
+        vary={"radius": (10, 200)},
+        starts=4,
     )
 
 
@@ -53,12 +53,11 @@ def latex(*, one_scale: bool = False) -> FitResult:
 
 
 def blend(*, resolution: str | None = None) -> FitResult:
-    """A melt of deuterated and plain polystyrene: polydisperse Gaussian coils."""
+    """A melt of deuterated and plain polystyrene: Gaussian coils."""
     curve = _load("sasdata/ISIS_Polymer_Blend_RT2.xml")
     return pipelines.fit(
         curve,
-        "poly_gauss_coil",
-        set={"polydispersity": BLEND_DISPERSITY},
+        "mono_gauss_coil",
         vary={"rg": (1, 20)},
         resolution=resolution,
         starts=2,
@@ -133,7 +132,11 @@ def silica() -> FitResult:
     )
     curve = sample.select(0.035, 0.3).subtract(ethanol).with_error_floor(0.02)
     return pipelines.fit(
-        curve, "sphere", polydispersity={"radius": "lognormal"}, vary={"radius": (10, 100)}, starts=4
+        curve,
+        "sphere",
+        polydispersity={"radius": "lognormal"},
+        vary={"radius": (10, 100)},
+        starts=4,
     )
 
 

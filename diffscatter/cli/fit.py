@@ -58,6 +58,12 @@ def add(commands: Any) -> argparse.ArgumentParser:
         help="of several curves, what has one value in all, as radius,thickness; by default "
         "all that is free but the scale and the background",
     )
+    parser.add_argument(
+        "--uncertainty",
+        choices=("covariance", "profile", "nuts"),
+        default="covariance",
+        help="profile: intervals of 95 %% along the misfit; nuts: draws from the posterior",
+    )
     parser.add_argument("--loss", choices=("chi2", "poisson", "log"), default="chi2")
     parser.add_argument("--starts", type=int, default=32, help="random starts (32)")
     parser.add_argument("--seed", type=int, default=1, help="of the starts (1)")
@@ -116,16 +122,41 @@ def run(options: argparse.Namespace) -> None:
                 key=jax.random.key(options.seed),
                 loss=options.loss,
             )
+            posterior = _posterior(options, result)
+            intervals = (
+                _intervals(options, result) if posterior is None else posterior.interval()
+            )
         from diffscatter.cli.fit_report import collect, verdict
 
         said = [str(w.message) for w in caught]
         for message in dict.fromkeys([*said, *result.warnings]):
             run.warn(message)
-        collect(run, curves, result, units, options.model)
+        collect(run, curves, result, units, options.model, intervals, posterior)
     text, good = verdict(result)
     out.print(text, style="bold" if good else "bold red", markup=False, highlight=False)
     out.print(str(result), markup=False, highlight=False)
     out.print(f"report: {run.folder / 'report.html'}", markup=False, highlight=False)
+
+
+def _intervals(options: argparse.Namespace, result: Any) -> dict[str, tuple[float, float]]:
+    if options.uncertainty == "covariance":
+        return {}
+    from diffscatter.fitting import profile_intervals
+
+    return {name: (i.low, i.high) for name, i in profile_intervals(result).items()}
+
+
+def _posterior(options: argparse.Namespace, result: Any) -> Any:
+    if options.uncertainty != "nuts":
+        return None
+    import jax
+
+    from diffscatter.fitting import sample_posterior
+
+    try:
+        return sample_posterior(result, key=jax.random.key(options.seed))
+    except ImportError as error:
+        raise ValueError(str(error)) from None
 
 
 def _load_figures() -> None:

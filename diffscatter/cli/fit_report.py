@@ -1,12 +1,12 @@
 """What a fit leaves in its folder: a verdict first, then numbers, pictures and files."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from diffscatter.core.data import Curve
-from diffscatter.fitting import FitResult
+from diffscatter.fitting import FitResult, Posterior
 from diffscatter.io import save_curve
 from diffscatter.pipelines import size_means
 from diffscatter.report import Run
@@ -55,6 +55,8 @@ def collect(
     result: FitResult,
     unit: Callable[[str], str],
     label: str,
+    intervals: Mapping[str, tuple[float, float]] | None = None,
+    posterior: Posterior | None = None,
 ) -> None:
     """Put a fit into a run: report, summary, arrays, fitted curves.
 
@@ -64,6 +66,8 @@ def collect(
         result: of the fit.
         unit: of a parameter, by name.
         label: the model's name in the figure.
+        intervals: of 95 %, by name, where they are more than value and sigma.
+        posterior: draws, where there are some.
     """
     run.status = "complete" if result.converged else "not converged"
     text, good = verdict(result)
@@ -80,16 +84,26 @@ def collect(
         errors_scaled=result.errors_scaled,
         fixed=result.fixed,
     )
-    _parameters(run, result, unit)
+    _parameters(run, result, unit, intervals or {})
     _picture(run, curves, result, label)
     _errors(run, curves, result)
     _sizes(run, result)
     _correlations(run, result)
     _minima(run, result)
     _arrays(run, curves, result)
+    if posterior is not None:
+        for text in posterior.warnings:
+            run.warn(text)
+        run.array("posterior", posterior.draws, parameters=list(posterior.names))
+        run.record(rhat=dict(zip(posterior.names, posterior.rhat, strict=True)))
 
 
-def _parameters(run: Run, result: FitResult, unit: Callable[[str], str]) -> None:
+def _parameters(
+    run: Run,
+    result: FitResult,
+    unit: Callable[[str], str],
+    intervals: Mapping[str, tuple[float, float]],
+) -> None:
     for name, value in result.parameters.items():
         sigma = result.uncertainties[name]
         side = result.at_bound.get(name)
@@ -98,6 +112,7 @@ def _parameters(run: Run, result: FitResult, unit: Callable[[str], str]) -> None
             value,
             sigma if math.isfinite(sigma) else None,
             unit(name),
+            interval=intervals.get(name),
             bounds=result.bounds[name] if unit(name) or "scale" not in name else None,
             note=f"at its {side} bound" if side else "",
         )
@@ -180,6 +195,9 @@ def _correlations(run: Run, result: FitResult) -> None:
     rows = zip(result.parameters, result.correlations, strict=True)
     shown = [(name, *(f"{value:+.2f}" for value in row)) for name, row in rows]
     run.table(("", *result.parameters), shown)
+    run.text("What the data determine, one combination by one, the weakest last:")
+    rows = [(str(c), f"{c.sigma:.2g}") for c in result.combinations]
+    run.table(("combination", "standard deviation"), rows)
 
 
 def _minima(run: Run, result: FitResult) -> None:

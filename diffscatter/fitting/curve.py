@@ -16,7 +16,14 @@ from diffscatter.fitting.outcome import outcome
 from diffscatter.fitting.problem import CurveProblem, curve_problem
 from diffscatter.fitting.result import FitResult
 
-__all__ = ["checked_steps", "fit_curve", "fit_curves", "predicted", "starting_places"]
+__all__ = [
+    "checked_steps",
+    "curve_names",
+    "fit_curve",
+    "fit_curves",
+    "predicted",
+    "starting_places",
+]
 
 predicted = jax.jit(lambda problem, values: problem.predict(values))
 
@@ -184,12 +191,17 @@ def starting_places(
             f"{problem.data.shape[0] - priors} points; it must return one value a point"
         )
     linear = linear_parameters(lambda values: predicted(problem, values), problem.parameters)
-    key = jax.random.key(0) if key is None else key
-    # A little away from the bounds, where a logistic has no slope to leave by.
-    places = jax.random.uniform(
-        key, (starts, draws, start.size), start.dtype, minval=0.01, maxval=0.99
-    )
-    return start, places, linear
+    # By numpy, seeded by the key: compiling JAX's generator takes longer than a small fit. A
+    # little away from the bounds, where a logistic has no slope to leave by.
+    seed = [0, 0] if key is None else np.ravel(jax.random.key_data(key)).tolist()
+    places = np.random.default_rng(seed).uniform(0.01, 0.99, (starts, draws, start.size))
+    return start, places.astype(start.dtype), linear
+
+
+def curve_names(curves: Sequence[Curve]) -> list[str]:
+    """Return what a fit calls each curve: its name, or its number where two have the same."""
+    names = [curve.name for curve in curves]
+    return names if len(set(names)) == len(names) else [str(i) for i in range(len(curves))]
 
 
 def _one_each(name: str, given: Any, count: int) -> list:
@@ -217,9 +229,7 @@ def _fit(
     max_steps: int | None = None,
 ) -> FitResult:
     max_steps = checked_steps(starts, draws, method, max_steps)
-    names = [curve.name for curve in curves]
-    if len(set(names)) < len(names):
-        names = [str(i) for i in range(len(curves))]
+    names = curve_names(curves)
     notes = []
     for name, curve, smear in zip(names, curves, smears, strict=True):
         if smear is None and {"resolution", "slit_length", "slit_width"} & curve.columns.keys():

@@ -10,7 +10,10 @@ from jax import Array
 from diffscatter.analytic import Named, named, registry
 from diffscatter.core.data import Curve
 from diffscatter.core.pytree import replace
-from diffscatter.fitting import Bounds, FitResult, Loss, fit_curve, fit_curves
+from diffscatter.fitting import Bounds, CurveProblem, FitResult, Loss, fit_curve, fit_curves
+from diffscatter.fitting.curve import curve_names, predicted
+from diffscatter.fitting.losses import loss_named
+from diffscatter.fitting.problem import curve_problem
 from diffscatter.instrument import smear_of
 from diffscatter.pipelines.choices import SCALES, Choice, amplitudes, choose
 
@@ -35,7 +38,7 @@ def fit(
     draws: int = 32,
     key: Array | None = None,
     loss: str | Loss = "chi2",
-    max_steps: int = 60,
+    max_steps: int | None = None,
 ) -> FitResult:
     r"""Fit ``model`` to a curve, or to several at once: resolution and background included.
 
@@ -60,8 +63,8 @@ def fit(
         vary: the free parameters: names, or name to ``(low, high)`` (None: from the curves).
             Without it, all that is not set except contrasts and slds, of which one alone
             cannot be told from the scale, and what surrounds the particles. ``scale``,
-            ``background`` and widths are free in any case unless they are set; ``scale`` stays 1 where
-            the model has amplitudes of its own.
+            ``background`` and widths are free in any case unless they are set; ``scale`` stays
+            1 where the model has amplitudes of its own.
         polydispersity: parameter to ``"gaussian"``, ``"lognormal:0.1"`` (with the width to
             start from) or a distribution of ``analytic``. Distributions are by number.
         shared: of several curves, the free parameters that have one value in all of them. By
@@ -112,28 +115,37 @@ def fit(
         return _noted(fit_curves(model, curves, **options), notes)
 
     models, free, chosen = [], [], []
-    local = {name for one in own for name in one}
-    for curve, smear, mine in zip(curves, smears, own, strict=True):
-        values = given | mine
+    own = [given | mine for mine in own]
+    for values in own:
         built = _model(start, values, spread, [*values, *(asked or ())])
-        chosen.append(
-            choose(
-                built,
-                curves,
-                values,
-                asked,
-                chosen=not isinstance(model, str),
-                positive=loss != "chi2",
-            )
+        choices = choose(
+            built,
+            curves,
+            values,
+            asked,
+            chosen=not isinstance(model, str),
+            positive=loss != "chi2",
         )
-        built, bounds = _placed(built, chosen[-1], curve, smear, values, asked)
-        models.append(built)
-        free.append(bounds)
+        models.append(built.with_values(**{name: c.value for name, c in choices.items()}))
+        bounds = {name: c.bounds for name, c in choices.items() if c.bounds is not None}
+        # What a reader looks for first stands first.
+        last = [name for name in ("scale", "background") if name in bounds]
+        free.append(bounds | {name: bounds.pop(name) for name in last})
+        chosen.append(choices)
     notes += _assumptions(models[0], chosen[0])
-    if alone:
-        result = fit_curve(models[0], curves[0], free=free[0], smear=smears[0], **options)
-        return _noted(result, notes)
+    local = {name for one in each or () for name in one}
     together = _shared(shared, models[0], free, local)
+    problem = curve_problem(
+        models,
+        curves,
+        free,
+        smears,
+        [loss_named(loss)] * len(curves),
+        shared=together,
+        names=curve_names(curves),
+        priors=priors,
+    )
+    models = _amplified(models, free, asked, own, problem)
     result = fit_curves(models, curves, free=free, smear=smears, shared=together, **options)
     return _noted(result, notes)
 
@@ -229,45 +241,38 @@ def _model(
     raise ValueError(str(refusals[0]))
 
 
-def _placed(
-    model: Named,
-    chosen: Mapping[str, Choice],
-    curve: Curve,
-    smear: Callable | None,
-    given: Mapping[str, Any],
+def _amplified(
+    models: list[Named],
+    free: list[dict[str, Bounds]],
     asked: Mapping[str, Any] | None,
-) -> tuple[Named, dict[str, Bounds]]:
-    """Return the model at its start, with amplitudes that meet the data, and what is free."""
-    model = model.with_values(**{name: choice.value for name, choice in chosen.items()})
-    free = {name: choice.bounds for name, choice in chosen.items() if choice.bounds is not None}
-    # What a reader looks for first stands first.
-    last = [name for name in ("scale", "background") if name in free]
-    free |= {name: free.pop(name) for name in last}
-    names = [n for n in ("scale", *amplitudes(model)) if n in free and n not in given]
-    if names:
-        ratio = _ratio(model, curve, smear)
+    own: Sequence[Mapping[str, Any]],
+    problem: CurveProblem,
+) -> list[Named]:
+    """Return the models with amplitudes that meet the data, and set their bounds in ``free``.
+
+    The problem's prediction is compiled here, and used again by the fit.
+    """
+    start = predicted(problem, problem.parameters.values(problem.models))
+    parts = zip(problem.split(np.asarray(start)), problem.split(problem.data), strict=True)
+    found = []
+    for model, bounds, given, (values, data) in zip(models, free, own, parts, strict=False):
+        names = [n for n in ("scale", *amplitudes(model)) if n in bounds and n not in given]
+        top = float(np.max(values)) - float(model.values["background"])
+        ratio = float(np.max(np.abs(data))) / top if top > 0 else 0.0
+        if not (np.isfinite(ratio) and ratio > 0):
+            raise ValueError(
+                "the model's intensity is zero or not finite at its start; "
+                "set a contrast other than 0"
+            )
         for name in names:
-            value = ratio * float(np.mean(chosen[name].value))
+            value = ratio * np.asarray(model.values[name])
             if (asked or {}).get(name) is None:
-                free[name] = Bounds(value / SCALES, value * SCALES)
-            value = float(np.clip(value, free[name].low, free[name].high))
-            start = np.full_like(np.asarray(chosen[name].value), value)
-            model = model.with_values(**{name: start})
-    return model, free
-
-
-def _ratio(model: Named, curve: Curve, smear: Callable | None) -> float:
-    """Return by how much the data are higher than the model without its background."""
-    bare = model.with_values(background=0.0)
-    values = np.asarray(bare(curve.q) if smear is None else smear(bare))
-    top = float(np.max(values))
-    ratio = float(np.max(np.abs(np.asarray(curve.intensity)))) / top if top > 0 else 0.0
-    if not (np.isfinite(ratio) and ratio > 0):
-        raise ValueError(
-            "the model's intensity is zero or not finite at its start; "
-            "set a contrast other than 0"
-        )
-    return ratio
+                middle = float(np.mean(value))
+                bounds[name] = Bounds(middle / SCALES, middle * SCALES)
+            value = np.clip(value, bounds[name].low, bounds[name].high)
+            model = model.with_values(**{name: value})
+        found.append(model)
+    return found
 
 
 def _shared(
