@@ -86,8 +86,9 @@ def test_several_curves_share_one_size_under_the_names_of_sasmodels():
             "sphere",
             each=[{"sld_solvent": solvent} for solvent in solvents],
             set={"sld": 3e-4},
+            vary={"radius": (2.0, 20.0)},
             shared=["radius", "scale"],
-            starts=4,
+            starts=8,
         )
     assert set(result.parameters) == {"radius", "scale", "background[0]", "background[1]"}
     for name, value in (("radius", RADIUS), ("scale", SCALE)):
