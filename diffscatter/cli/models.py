@@ -93,9 +93,7 @@ def _table(out: Any, parameters: Any) -> None:
     table = Table("parameter", "unit", "default", "limits", "meaning", box=None, pad_edge=False)
     for p in parameters:
         limits = _limits(*p.limits)
-        table.add_row(
-            escape(p.name), p.unit, f"{p.default:g}", limits, escape(p.description)
-        )
+        table.add_row(escape(p.name), p.unit, f"{p.default:g}", limits, escape(p.description))
     out.print(table)
 
 
