@@ -42,7 +42,9 @@ from diffscatter.analytic.power_law import PowerLaw
 from diffscatter.analytic.registry import MODELS, STRUCTURE_FACTORS, build, get
 from diffscatter.analytic.sample import Sample
 from diffscatter.analytic.sasmodels import from_sasmodels
+from diffscatter.analytic.screened_coulomb import ScreenedCoulomb
 from diffscatter.analytic.sphere import Sphere
+from diffscatter.analytic.sticky_hard_sphere import StickyHardSphere
 from diffscatter.analytic.teubner_strey import TeubnerStrey
 from diffscatter.analytic.triaxial_ellipsoid import TriaxialEllipsoid
 from diffscatter.analytic.unified import Unified
@@ -82,10 +84,12 @@ __all__ = [
     "Rectangle",
     "Sample",
     "Schulz",
+    "ScreenedCoulomb",
     "Sphere",
     "TeubnerStrey",
     "TriaxialEllipsoid",
     "Unified",
+    "StickyHardSphere",
     "Uniform",
     "Vesicle",
     "build",

@@ -27,7 +27,9 @@ from diffscatter.analytic import (
     poly_gauss_coil,
     porod,
     power_law,
+    screened_coulomb,
     sphere,
+    sticky_hard_sphere,
     teubner_strey,
     triaxial_ellipsoid,
     unified,
@@ -66,7 +68,8 @@ MODELS: dict[str, Model] = {
     )
 }
 STRUCTURE_FACTORS: dict[str, Model] = {
-    module.MODEL.name: module.MODEL for module in (hard_sphere,)
+    module.MODEL.name: module.MODEL
+    for module in (hard_sphere, sticky_hard_sphere, screened_coulomb)
 }
 
 

@@ -36,6 +36,11 @@ class StructureFactor(Scatterer):
     radius: Array | None
     volume_fraction: Array
 
+    @property
+    def packing(self) -> Array:
+        """Volume fraction that the fluid is computed at, below 1."""
+        return self.volume_fraction
+
     def factor(self, q: Array) -> Array:
         """Return S(q), in the shape of ``q`` (1/nm)."""
         raise NotImplementedError
@@ -56,7 +61,7 @@ class StructureFactor(Scatterer):
         """Refuse, from concrete values, a fluid that cannot be."""
         if self.radius is None:
             raise ValueError(f"{type(self).__name__} needs a radius, nm")
-        fraction = concrete(self.volume_fraction)
+        fraction = concrete(self.packing)
         if fraction is not None and not ((fraction >= 0) & (fraction < 1)).all():
             raise ValueError(
                 f"the volume fraction of the interacting bodies must be in [0, 1), got "
