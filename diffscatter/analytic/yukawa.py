@@ -27,15 +27,16 @@ import numpy as np
 from jax import Array, lax
 
 from diffscatter.analytic.structure import baxter
-from diffscatter.core.special import horner, sinc, sine_cosine, sine_moment
+from diffscatter.core.special import sinc, sine_cosine, sine_moment
 
 __all__ = ["Repulsion", "yukawa"]
 
 # chi(r) = (1 - e^(-zr))/z. Its moments X_n over (0, 1) are sums of (-z)^m/((m+1)! (n+m+2)).
 _SERIES_BELOW = 2.0
-_MOMENTS = [
-    [(-1) ** m / (math.factorial(m + 1) * (n + m + 2)) for m in range(24)] for n in range(3)
-]
+_POWERS = np.arange(24)
+_MOMENTS = np.array(
+    [[(-1) ** m / (math.factorial(m + 1) * (n + m + 2)) for m in range(24)] for n in range(3)]
+)
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
 _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
 _DENSEST = 0.9  # where the search for a larger diameter ends
@@ -128,58 +129,48 @@ def _conditions(unknowns: Array, repulsion: Repulsion) -> Array:
     )
 
 
-def _touching(log_s: Array, repulsion: Repulsion) -> tuple[Array, Array, Array]:
-    """Return d and y for g(1) = 0, which is a quadratic, and the condition that is then left.
+def _touching(log_s: Array, repulsion: Repulsion) -> tuple[Array, Array]:
+    """Return the unknowns for g(1) = 0, a quadratic, and the condition that is then left.
 
-    It is above 0 where g(1) < 0.
+    It is above 0 where the fluid of this diameter has g(1) < 0.
     """
     s = jnp.exp(log_s)
     fraction, z, contact, tail = _grown(repulsion, s)
     fall = jnp.exp(-z)
 
-    def at(d: float, y: float) -> tuple[Array, Array]:
-        """Return g(1) without the pull, and the denominator: both linear."""
-        fluid = _fluid(jnp.asarray(d), jnp.asarray(y), fraction, z)
+    def linear(d: Array, y: Array) -> tuple[Array, Array]:
+        """Return g(1) without the pull, and what d times is the tail."""
+        fluid = _fluid(d, y, fraction, z)
         g = 1 - fluid.m0 + fluid.m1 + d * _chi(1.0, z) + y * fall
         return g, 1 - fluid.m_z - d * fall / 2
 
-    # The pull is d contact/tail; its ratio is 0/0 without charge, where d is 0 as well.
-    ratio = jnp.where(tail < 0, contact / jnp.where(tail < 0, tail, 1.0), 0.0)
-    (g, q), (g_d, q_d), (g_y, q_y) = at(0.0, 0.0), at(1.0, 0.0), at(0.0, 1.0)
-    g_d, g_y, q_d, q_y = g_d - g + ratio, g_y - g, q_d - q, q_y - q
-    q, q_d = q - q_y * g / g_y, q_d - q_y * g_d / g_y
-    d = 2 * tail / (q + jnp.sqrt(jnp.maximum(q * q + 4 * q_d * tail, 0.0)))
-    y = -(g + g_d * d) / g_y
-    return d, y, _conditions(jnp.stack([d, y, s]), repulsion)[1]
+    # In terms of u = d/tail, which stays finite where both vanish.
+    zero, one = jnp.zeros_like(z), jnp.ones_like(z)
+    points = jnp.stack([zero, tail, zero]), jnp.stack([zero, zero, one])
+    (g, g_u, g_y), (q, q_u, q_y) = jax.vmap(linear)(*points)
+    g_u, g_y, q_u, q_y = g_u - g + contact, g_y - g, q_u - q, q_y - q
+    alone, slope = q - q_y * g / g_y, q_u - q_y * g_u / g_y
+    u = 2 / (alone + jnp.sqrt(jnp.maximum(alone * alone + 4 * slope, 0.0)))
+    unknowns = jnp.stack([tail * u, -(g + g_u * u) / g_y, s])
+    return unknowns, _conditions(unknowns, repulsion)[1]
 
 
+@jax.custom_jvp
 def _solved(repulsion: Repulsion) -> Array:
-    """Return d, y and s of the fluid, differentiable to third order."""
-    fixed = lax.stop_gradient(repulsion)
-    lowest = jnp.log(jnp.maximum(jnp.cbrt(fixed.fraction / _DENSEST), _FARTHEST))
+    """Return d, y and s of the fluid; s is 1 unless its diameter is grown."""
+    lowest = jnp.log(jnp.maximum(jnp.cbrt(repulsion.fraction / _DENSEST), _FARTHEST))
     lowest = jnp.minimum(lowest, 0.0)
-    d, y, excess = _touching(jnp.zeros_like(lowest), fixed)
-    grows = excess > 0
+    grows = _touching(jnp.zeros_like(lowest), repulsion)[1] > 0
 
     def halve(_, ends: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = ends
         middle = (low + high) / 2
-        above = _touching(middle, fixed)[2] > 0
+        above = _touching(middle, repulsion)[1] > 0
         return jnp.where(above, low, middle), jnp.where(above, middle, high)
 
     log_s = lax.fori_loop(0, _HALVINGS, halve, (lowest, jnp.zeros_like(lowest)))[0]
-    d, y, _ = _touching(log_s, fixed)
-    start = jnp.stack([d, y, jnp.exp(log_s)])
+    start = _touching(log_s, repulsion)[0]
     start = jnp.where(grows, start, jnp.array([0.0, 0.0, 1.0], start.dtype))
-
-    def step(unknowns: Array, repulsion: Repulsion) -> Array:
-        def residual(unknowns: Array) -> Array:
-            found = _conditions(unknowns, repulsion)
-            return found.at[2].set(jnp.where(grows, found[2], unknowns[2] - 1))
-
-        value, slopes = residual(unknowns), jax.jacfwd(residual)(unknowns)
-        return unknowns - _three_by_three(slopes, value)
-
     small = 100 * jnp.finfo(start.dtype).eps
 
     def moving(state: tuple[Array, Array, Array]) -> Array:
@@ -187,11 +178,29 @@ def _solved(repulsion: Repulsion) -> Array:
         change = jnp.abs(unknowns - last) > small * (1 + jnp.abs(unknowns))
         return jnp.any(change) & (count < _NEWTON)
 
-    once = lambda state: (step(state[0], fixed), state[0], state[2] + 1)
-    found, _, _ = lax.while_loop(moving, once, (start, start + 1, 0))
-    # Steps from the solution leave it where it is and give it its derivatives: one the first,
-    # two the first three.
-    return step(step(lax.stop_gradient(found), repulsion), repulsion)
+    def step(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        unknowns, _, count = state
+        residual = lambda unknowns: _residual(unknowns, grows, repulsion)
+        move = _three_by_three(jax.jacfwd(residual)(unknowns), residual(unknowns))
+        return unknowns - move, unknowns, count + 1
+
+    return lax.while_loop(moving, step, (start, start + 1, 0))[0]
+
+
+@_solved.defjvp
+def _(primals: tuple[Repulsion], tangents: tuple[Repulsion]) -> tuple[Array, Array]:
+    """The derivative of what solves equations is that of the equations."""
+    (repulsion,), (change,) = primals, tangents
+    unknowns = _solved(repulsion)
+    grows = unknowns[2] < 1
+    slopes = jax.jacfwd(lambda unknowns: _residual(unknowns, grows, repulsion))(unknowns)
+    moved = lambda repulsion: _residual(unknowns, grows, repulsion)
+    return unknowns, -_three_by_three(slopes, jax.jvp(moved, (repulsion,), (change,))[1])
+
+
+def _residual(unknowns: Array, grows: Array, repulsion: Repulsion) -> Array:
+    found = _conditions(unknowns, repulsion)
+    return found.at[2].set(jnp.where(grows, found[2], unknowns[2] - 1))
 
 
 def _three_by_three(matrix: Array, right: Array) -> Array:
@@ -205,7 +214,7 @@ def _chi(r: float, z: Array) -> Array:
     return -jnp.expm1(-z * r) / z
 
 
-def _chi_moments(z: Array) -> list[Array]:
+def _chi_moments(z: Array) -> Array:
     """Return the integrals of chi(r) r^n over (0, 1), n = 0, 1, 2."""
     small = z < _SERIES_BELOW
     near, far = jnp.where(small, z, 0.0), jnp.where(small, _SERIES_BELOW, z)
@@ -215,8 +224,8 @@ def _chi_moments(z: Array) -> list[Array]:
         (1 / 2 - (1 - (1 + far) * fall) / far**2) / far,
         (1 / 3 - (2 - (2 + 2 * far + far**2) * fall) / far**3) / far,
     )
-    pairs = zip(_MOMENTS, closed, strict=True)
-    return [jnp.where(small, horner(series, near), value) for series, value in pairs]
+    series = jnp.sum(jnp.asarray(_MOMENTS, near.dtype) * near**_POWERS, axis=-1)
+    return jnp.where(small, series, jnp.stack(closed))
 
 
 def _transform(k: Array, z: Array, sine: Array, cosine: Array) -> tuple[Array, Array]:
@@ -230,13 +239,9 @@ def _transform(k: Array, z: Array, sine: Array, cosine: Array) -> tuple[Array, A
     near_odd = -jnp.sum(chi * nodes * nodes * sine_moment(0, near), axis=-1)
 
     far = jnp.where(small, 1.0, squares)
-    wave = jnp.where(small, 1.0, k)
-    fall, ratio = jnp.exp(-z), sinc(wave)
-    by_sine = (1 - fall * (z * ratio + cosine)) / far
-    by_cosine = (z + fall * (k * sine - z * cosine)) / far
-    far_real = -(sine_moment(0, wave) - by_sine) / z
-    far_imaginary = -(_chi_moments(z)[0] - (ratio - by_cosine) / z) / wave
-    return (
-        jnp.where(small, near_real, far_real),
-        jnp.where(small, k * near_odd, far_imaginary),
-    )
+    fall, ratio = jnp.exp(-z), sinc(k)
+    j0, j1 = sine_moment(0, k), sine_moment(1, k)
+    far_real = -(j0 - (1 - fall * (z * ratio + cosine)) / far) / z
+    grown = -jnp.expm1(-z) - fall * z * (z * j0 + ratio)
+    far_odd = -(j0 - j1 - grown / (z * far)) / z
+    return jnp.where(small, near_real, far_real), k * jnp.where(small, near_odd, far_odd)
