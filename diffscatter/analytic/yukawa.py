@@ -159,17 +159,22 @@ def _touching(log_s: Array, repulsion: Repulsion) -> tuple[Array, Array]:
 def _solved(repulsion: Repulsion) -> Array:
     """Return d, y and s of the fluid; s is 1 unless its diameter is grown."""
     lowest = jnp.log(jnp.maximum(jnp.cbrt(repulsion.fraction / _DENSEST), _FARTHEST))
-    lowest = jnp.minimum(lowest, 0.0)
-    grows = _touching(jnp.zeros_like(lowest), repulsion)[1] > 0
+    nominal = jnp.zeros_like(lowest)
 
-    def halve(_, ends: tuple[Array, Array]) -> tuple[Array, Array]:
-        low, high = ends
-        middle = (low + high) / 2
-        above = _touching(middle, repulsion)[1] > 0
-        return jnp.where(above, low, middle), jnp.where(above, middle, high)
+    def halve(i: Array, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        """Narrow down log s; the first trial is the nominal diameter, where it may end."""
+        low, high, _ = state
+        middle = jnp.where(i == 0, high, (low + high) / 2)
+        unknowns, excess = _touching(middle, repulsion)
+        grows = excess > 0
+        first = jnp.where(grows, low, nominal), nominal
+        then = jnp.where(grows, low, middle), jnp.where(grows, middle, high)
+        low, high = (jnp.where(i == 0, *pair) for pair in zip(first, then, strict=True))
+        return low, high, unknowns
 
-    log_s = lax.fori_loop(0, _HALVINGS, halve, (lowest, jnp.zeros_like(lowest)))[0]
-    start = _touching(log_s, repulsion)[0]
+    state = jnp.minimum(lowest, 0.0), nominal, jnp.stack([nominal, nominal, nominal + 1])
+    low, _, start = lax.fori_loop(0, _HALVINGS, halve, state)
+    grows = low < 0
     start = jnp.where(grows, start, jnp.array([0.0, 0.0, 1.0], start.dtype))
     small = 100 * jnp.finfo(start.dtype).eps
 
@@ -180,9 +185,8 @@ def _solved(repulsion: Repulsion) -> Array:
 
     def step(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         unknowns, _, count = state
-        residual = lambda unknowns: _residual(unknowns, grows, repulsion)
-        move = _three_by_three(jax.jacfwd(residual)(unknowns), residual(unknowns))
-        return unknowns - move, unknowns, count + 1
+        value, slopes = _linearized(unknowns, grows, repulsion)
+        return unknowns - _three_by_three(slopes, value), unknowns, count + 1
 
     return lax.while_loop(moving, step, (start, start + 1, 0))[0]
 
@@ -193,9 +197,16 @@ def _(primals: tuple[Repulsion], tangents: tuple[Repulsion]) -> tuple[Array, Arr
     (repulsion,), (change,) = primals, tangents
     unknowns = _solved(repulsion)
     grows = unknowns[2] < 1
-    slopes = jax.jacfwd(lambda unknowns: _residual(unknowns, grows, repulsion))(unknowns)
+    _, slopes = _linearized(unknowns, grows, repulsion)
     moved = lambda repulsion: _residual(unknowns, grows, repulsion)
     return unknowns, -_three_by_three(slopes, jax.jvp(moved, (repulsion,), (change,))[1])
+
+
+def _linearized(unknowns: Array, grows: Array, repulsion: Repulsion) -> tuple[Array, Array]:
+    """Return the residual and its matrix of derivatives."""
+    residual = lambda unknowns: _residual(unknowns, grows, repulsion)
+    along = jax.vmap(lambda axis: jax.jvp(residual, (unknowns,), (axis,)), out_axes=(None, 1))
+    return along(jnp.eye(3, dtype=unknowns.dtype))
 
 
 def _residual(unknowns: Array, grows: Array, repulsion: Repulsion) -> Array:

@@ -28,6 +28,8 @@ KINDS = {
     "core_shell_ellipsoid": 1e-10,
     "core_shell_ellipsoid_pd": 1e-10,
     "hardsphere": 1e-7,
+    "stickyhardsphere": 1e-10,
+    "hayter_msa": 1e-6,
     "sphere_at_hardsphere": 1e-7,
     "sphere_at_hardsphere_pd": 1e-7,
     "core_shell_sphere_at_hardsphere_pd": 1e-7,
