@@ -27,9 +27,9 @@ class HalfRules(NamedTuple):
 def half_rules() -> HalfRules:
     """Return the rules of 4 to 1024 nodes, four to an octave from 8 on."""
     counts = [n for n in range(4, 8)] + [n << k for k in range(1, 8) for n in range(4, 8)]
-    counts = np.array([*counts, 1024])
+    counts = np.array([*counts, 1024], np.int32)
     x, t, w = (np.concatenate(part) for part in zip(*map(_half_legendre, counts), strict=True))
-    return HalfRules(counts, np.cumsum(counts) - counts, x, t, w)
+    return HalfRules(counts, np.cumsum(counts, dtype=np.int32) - counts, x, t, w)
 
 
 def _half_legendre(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
