@@ -14,7 +14,7 @@ from diffscatter.analytic import MODELS, Sample, build, get
 from diffscatter.analytic.description import element
 
 Q = np.array([0.0, 1e-6, 0.003, 0.05, 0.3, 0.7, 1.1])  # 1/nm
-ROWS = 64
+ROWS = 32
 # Powers between 0 and 1, or just above 1, of what vanishes at the limit: a derivative that is
 # infinite there, or that no difference converges to. Ours only has to be finite.
 ENDLESS = {("guinier_porod", "s", 3.0), ("broad_peak", "correlation_length", 0.0)}
@@ -150,9 +150,9 @@ def check_derivatives(name, p, cases, stencil):
 
 @every
 def test_derivatives_equal_central_differences(name):
-    for p in draws(name, 2, seed=11):
-        cases = [(*case[:3], at(p, case), at(p, case)) for case in scalars(name)]
-        check_derivatives(name, p, cases, CENTRAL)
+    (p,) = draws(name, 1, seed=11)
+    cases = [(*case[:3], at(p, case), at(p, case)) for case in scalars(name)]
+    check_derivatives(name, p, cases, CENTRAL)
 
 
 @every
@@ -228,7 +228,7 @@ def test_single_precision(name):
 @every
 def test_batches_equal_single_calls(name):
     defaults = {p.name: np.asarray(p.default, float) for p in get(name).parameters}
-    rows = [defaults, *draws(name, 2, seed=31)]
+    rows = [defaults, *draws(name, 1, seed=31)]
     values = evaluate(name, rows)[0]
     assert np.isfinite(values[:, 2:]).all()
     with jax.enable_x64(True):
