@@ -47,6 +47,16 @@ class CoreMultiShell(Particle):
         """Volume of the core and all shells, nm^3."""
         return ball_volume(self._outer)
 
+    @property
+    def interfaces(self) -> tuple[list[Array], list[Array]]:
+        thickness, contrast = self._shells()
+        radii, sld = [self.radius], [self.core_contrast]
+        for i in range(thickness.size):
+            radii.append(radii[-1] + thickness[i])
+            sld.append(contrast[i])
+        outside = [*sld[1:], jnp.zeros_like(sld[-1])]
+        return radii, [a - b for a, b in zip(sld, outside, strict=True)]
+
     def amplitude(self, q: Array) -> Array:
         """Return F(q) in nm, in the shape of ``q`` (1/nm)."""
         dtype = jnp.result_type(q, self.radius, self.core_contrast)

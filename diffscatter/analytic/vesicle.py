@@ -42,6 +42,11 @@ class Vesicle(Particle):
         """Volume of the shell and the solvent inside, nm^3."""
         return ball_volume(self.radius + self.thickness)
 
+    @property
+    def interfaces(self) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+        outer = self.radius + self.thickness
+        return (self.radius, outer), (-self.contrast, self.contrast)
+
     def amplitude(self, q: Array) -> Array:
         """Return F(q) in nm, in the shape of ``q`` (1/nm)."""
         return self.contrast * self.volume * shell_form(q, self.radius, self.thickness)

@@ -197,6 +197,28 @@ def test_population_of_one_shell():
         np.testing.assert_allclose(slope, central_difference(curve, 2.5, 1e-3), rtol=1e-6)
 
 
+@pytest.mark.parametrize("shells", [1, 3])
+def test_populations_in_closed_form(shells):
+    """Normal radii of the core under constant shells, against a sum over them."""
+    q, width = Q[[0, 2, 4, 5, 6]], 0.12
+    thickness, contrasts = [2.0, 0.3, 2.5][:shells], [0.0, 2e-4, -1e-4, 3e-4][: shells + 1]
+    square = lambda x: np.transpose([onion(q, 6.0 * s, thickness, contrasts) ** 2 for s in x])
+    density = lambda x: np.exp(-(((x - 1) / width) ** 2) / 2)
+    expected = number_mean(square, density, 0.1, 1.9, panels=4)
+    with jax.enable_x64(True):
+        body = CoreMultiShell(
+            radius=6.0,
+            thickness=np.array(thickness),
+            core_contrast=0.0,
+            shell_contrast=np.array(contrasts[1:]),
+        )
+        if shells == 1:
+            body = Vesicle(radius=6.0, thickness=2.0, contrast=2e-4)
+        many = Polydisperse(model=body, distribution=Gaussian(width=width))
+        np.testing.assert_allclose(many.intensity(q), expected, rtol=1e-8)
+        assert many.node_count(q) == 1
+
+
 def test_population_of_sheets_averages_the_intensity_itself():
     q, width = Q[[3, 4, 5]], 0.2
     density = lambda x: np.exp(-(((x - 1) / width) ** 2) / 2)
