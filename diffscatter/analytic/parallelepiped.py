@@ -14,11 +14,15 @@ from jax import Array
 
 from diffscatter.analytic.description import ANY, POSITIVE, Model, Parameter, Theirs
 from diffscatter.analytic.effective import equivalent_sphere, excluded_volume
-from diffscatter.analytic.triaxial import Triaxial, ascending
+from diffscatter.analytic.quadrature import in_blocks
+from diffscatter.analytic.tabulated import tabulated
+from diffscatter.analytic.triaxial import BLOCK, Triaxial, ascending, over_azimuth, over_polar
 from diffscatter.core.pytree import static, struct
 from diffscatter.core.special import sinc
 
 __all__ = ["MODEL", "Parallelepiped"]
+
+_CHUNKS = 64  # of the table of rectangles: for diagonals of up to 800/q
 
 
 @struct
@@ -74,6 +78,20 @@ class Parallelepiped(Triaxial):
     def oriented_amplitude(self, x: Array, y: Array, z: Array) -> Array:
         short, middle, long = self.sorted.astype(x.dtype) / 2
         return sinc(x * short) * sinc(y * middle) * sinc(z * long)
+
+    def mean_power(self, power: int, q: Array) -> Array:
+        # The longest side is a factor of its own. What remains depends on one component of q.
+        short, middle, long = self.sorted.astype(q.dtype) / 2
+        diagonal, section = self.spans
+
+        def around(k: Array) -> Array:
+            rectangle = lambda x, y: (sinc(x * short) * sinc(y * middle)) ** power
+            return over_azimuth(rectangle, k, self.count(k, section))
+
+        rectangles = tabulated(around, jnp.max(jnp.abs(q)), section / 2, _CHUNKS)
+        box = lambda along, across: rectangles(across) * sinc(along * long) ** power
+        mean = lambda q: over_polar(box, q, self.count(q, diagonal))
+        return in_blocks(mean, jnp.abs(q), BLOCK)
 
 
 def _disc(first: Array, second: Array) -> Array:

@@ -19,14 +19,14 @@ __all__ = ["tabulated"]
 _DEGREE = 7
 _TURN = 0.8  # rad of the squared amplitude in a panel: a wave of that is then exact to 1e-10
 _CHUNK = 16  # panels evaluated at once
-_LIMIT = 512  # chunks: half a megabyte
+LIMIT = 512  # chunks: half a megabyte
 # From values at Chebyshev's points of [-1, 1] to coefficients of powers.
 _POINTS = np.cos(np.pi * (np.arange(_DEGREE + 1) + 0.5) / (_DEGREE + 1))
 _POWERS = np.linalg.inv(np.vander(_POINTS, increasing=True)).T
 
 
 def tabulated(
-    function: Callable[[Array], Array], top: Array, reach: Array
+    function: Callable[[Array], Array], top: Array, reach: Array, limit: int = LIMIT
 ) -> Callable[[Array], Array]:
     """Return a quick version of a function of k in ``[0, top]``; any shape of k.
 
@@ -36,11 +36,12 @@ def tabulated(
         function: of k, one axis, 1/nm; the square of what turns by ``reach`` for each 1/nm.
         top: largest k, 1/nm.
         reach: half width of the largest body, nm.
+        limit: chunks of the largest grid, 1 kB each and for each body that is averaged over.
     """
     top, reach = lax.stop_gradient((top, reach))
     chunks = run_time_count(top * 2 * reach / (_TURN * _CHUNK))
-    fits = chunks <= _LIMIT
-    step = top / jnp.minimum(chunks * _CHUNK, _LIMIT * _CHUNK)
+    fits = chunks <= limit
+    step = top / jnp.minimum(chunks * _CHUNK, limit * _CHUNK)
     step = jnp.where(step > 0, step, 1.0)
     offsets = jnp.asarray((_POINTS + 1) / 2, step.dtype)
     powers = jnp.asarray(_POWERS, step.dtype)
@@ -53,7 +54,7 @@ def tabulated(
         return lax.dynamic_update_slice(table, rows, (c * rows.size,))
 
     kind = jax.eval_shape(function, jnp.zeros(_CHUNK * (_DEGREE + 1), step.dtype)).dtype
-    empty = jnp.zeros(_LIMIT * _CHUNK * (_DEGREE + 1), kind)
+    empty = jnp.zeros(limit * _CHUNK * (_DEGREE + 1), kind)
     used = jnp.where(fits, chunks, 0)
     table = lax.fori_loop(jnp.int32(0), used, fill, empty)
 

@@ -38,10 +38,11 @@ def axial_mean(function, pieces):
 
 def solid_mean(function, polar, around):
     """Return the mean of a function over unit vectors, even in x, y and z; by pieces too."""
-    x, w = composite(0, 1, polar)
+    theta, w = composite(0, np.pi / 2, polar)
     angle, v = composite(0, np.pi / 2, around)
-    t = np.sqrt((1 - x) * (1 + x))[:, None]
-    return w @ function(t * np.sin(angle), t * np.cos(angle), x[:, None]) @ v * 2 / np.pi
+    t = np.sin(theta)[:, None]
+    values = function(t * np.sin(angle), t * np.cos(angle), np.cos(theta)[:, None])
+    return (w * np.sin(theta)) @ values @ v * 2 / np.pi
 
 
 def composite(low, high, pieces):

@@ -94,6 +94,10 @@ SOLIDS = {
         Parallelepiped,
         {"length_a": 60.0, "length_b": 0.5, "length_c": 50.0, "contrast": 1e-4},
     ),
+    "wide sheet": (  # at the largest q beyond what is tabulated
+        Parallelepiped,
+        {"length_a": 150.0, "length_b": 1.0, "length_c": 170.0, "contrast": 1e-4},
+    ),
     "pebble": (
         TriaxialEllipsoid,
         {
