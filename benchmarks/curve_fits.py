@@ -99,7 +99,7 @@ def single_fits(curve):
         case(f"curve fits/{name}", make(q, data, errors, BOUNDS, starts), **options)
         for name, make in rivals.items()
     ]
-    records = race(cases, baseline=[c.name for c in cases[1:]], repeats=3)
+    records = race(cases, baseline=[c.name for c in cases[1:]], repeats=2)
     for found in records:
         found["details"]["cpu_seconds_a_start"] = found["cpu_seconds"] / STARTS
     again = records[0]["seconds"], records[0]["cpu_seconds"]
@@ -112,7 +112,7 @@ def single_fits(curve):
     return [*records, compiling]
 
 
-def batch(count=1000):
+def batch(count=100):
     """Fit many curves of the same sample, from the guess and three starts each."""
     curve = measured()
     clean = np.asarray(sample(*TRUTH)(curve.q))
