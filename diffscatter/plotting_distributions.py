@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diffscatter.core.data import Curve
-from diffscatter.plotting import COLORS
+from diffscatter.plotting import COLORS, _figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,9 +71,3 @@ def guinier(curve: Curve, result: Any) -> "Figure":
     below.plot(result.q**2, result.residuals, "o", markersize=3, color=COLORS[0])
     below.set(xlabel=r"$q^2$ (nm$^{-2}$)", ylabel="residual/σ")
     return figure
-
-
-def _figure(width: float, height: float) -> "Figure":
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained", dpi=150)

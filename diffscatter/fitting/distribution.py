@@ -19,7 +19,7 @@ from jax.typing import ArrayLike
 
 from diffscatter.core.checks import check_finite
 from diffscatter.core.data import Curve
-from diffscatter.fitting.losses import assumed_sigma
+from diffscatter.fitting.losses import scatter_sigma
 from diffscatter.fitting.populations import Population, extents, moments, peaks
 from diffscatter.fitting.posterior import quantile
 from diffscatter.fitting.result import value_with_error
@@ -185,14 +185,12 @@ def density_of_data(
     kernel, data, sigma = (jnp.asarray(a, float) for a in (kernel, data, sigma))
     weights = np.ones(len(sizes)) if weights is None else weights
     problem = _problem(kernel, sizes, data, sigma, weights, background)
-    strong = STRENGTHS[STRENGTHS >= 1e-4]
-    start = scan(jax.lax.stop_gradient(problem), jnp.asarray(strong, float), 1.0).z
-    z = solve(problem, jnp.asarray(strength, float), start)
+    z = solve(problem, jnp.asarray(strength, float))
     return problem.amounts(z)[: len(sizes)] * _unit(kernel, data, sigma)
 
 
 def _checked(kernel, sizes, volumes, curve) -> list[np.ndarray]:
-    sigma = assumed_sigma(curve.intensity) if curve.sigma is None else curve.sigma
+    sigma = scatter_sigma(curve.intensity) if curve.sigma is None else curve.sigma
     named = {
         "kernel": kernel,
         "sizes": sizes,
@@ -302,7 +300,7 @@ def _result(
         sizes=sizes,
         **densities,
         level=level,
-        populations=moments(f, sizes, volumes, at, parts, errors),
+        populations=moments(f, sizes, volumes, parts, errors),
         bumps=tuple(float(sizes[i]) for i in sorted(others) if i not in at),
         **means,
         volume_fraction=total,

@@ -17,7 +17,7 @@ from jax.typing import ArrayLike
 
 from diffscatter.core.checks import check_finite
 from diffscatter.core.data import Curve
-from diffscatter.fitting.losses import assumed_sigma
+from diffscatter.fitting.losses import scatter_sigma
 from diffscatter.fitting.result import value_with_error
 
 __all__ = ["Guinier", "fit_guinier", "guinier_line"]
@@ -129,7 +129,7 @@ def fit_guinier(curve: Curve, *, points: tuple[int, int] | None = None) -> Guini
         raise ValueError("fit_guinier works on concrete curves; guinier_line can be traced")
     q, data = q.astype(float), data.astype(float)
     known = curve.sigma is not None
-    sigma = np.asarray(curve.sigma if known else 0.01 * assumed_sigma(data), float)
+    sigma = np.asarray(curve.sigma if known else scatter_sigma(data), float)
     if (sigma <= 0).any():
         raise ValueError(f"curve.sigma must be above 0, got {sigma.min():g}")
     if points is None:
@@ -215,7 +215,9 @@ def _search(q: np.ndarray, data: np.ndarray, sigma: np.ndarray, known: bool) -> 
     sharp = within & (relative <= _WEAK)
     straight = sharp & (np.abs(bend) < _CURVED)
     if not straight.any():
-        raise ValueError("no Guinier region: " + _refusal(q, last, falls, within, sharp, radius))
+        raise ValueError(
+            "no Guinier region: " + _refusal(q, last, falls, within, sharp, radius)
+        )
     # Points left out at low q cost as much as the beam stop's usual shadow forgives.
     lost = np.maximum(first - 2, 0) * 0.005 + np.maximum(q[first] * radius - 0.8, 0.0)
     cost = relative * (1 + lost) * np.sqrt(np.maximum(reduced if known else 1.0, 1.0))
@@ -227,8 +229,11 @@ def _bend(s, mean, slope, centre, spread) -> np.ndarray:
     """Return the quadratic term of ln I in q^2 over its standard deviation."""
     # The part of (x - centre)^2 that no straight line explains: z = u^2 - a - b u, u = x - c.
     second = spread / s[0, 0]
-    third = s[3, 0] - 3 * centre * s[2, 0] + 2 * centre**2 * s[1, 0] + centre**2 * (
-        s[1, 0] - centre * s[0, 0]
+    third = (
+        s[3, 0]
+        - 3 * centre * s[2, 0]
+        + 2 * centre**2 * s[1, 0]
+        + centre**2 * (s[1, 0] - centre * s[0, 0])
     )
     fourth = (
         s[4, 0] - 4 * centre * s[3, 0] + 6 * centre**2 * s[2, 0] - 4 * centre**3 * s[1, 0]
@@ -267,7 +272,7 @@ def _judged(
     if reach[-1] > _REACH * 1.001:
         remarks.append(f"the range ends at q Rg = {reach[-1]:.2f}, above {_REACH}")
     if first > 10:
-        remarks.append(f"the first {first} points are left out: look for aggregates")
+        remarks.append(f"the first {first} points are left out: aggregates or repulsion?")
     if relative > 0.03:
         remarks.append(f"Rg is uncertain by {relative:.1%}")
     if reduced is None:

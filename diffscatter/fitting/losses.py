@@ -17,6 +17,7 @@ __all__ = [
     "LOSSES",
     "Loss",
     "assumed_sigma",
+    "scatter_sigma",
     "chi2_residuals",
     "loss_named",
     "log_residuals",
@@ -157,6 +158,18 @@ def loss_named(loss: "str | Loss") -> Loss:
     if loss not in LOSSES:
         raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
     return LOSSES[loss]
+
+
+def scatter_sigma(data: np.ndarray) -> np.ndarray:
+    r"""Return errors from the scatter of neighbouring points, where none were measured.
+
+    :func:`assumed_sigma` times the median of :math:`|d_i - (d_{i-1} + d_{i+1})/2|` over it,
+    as the standard deviation of a normal law with that median.
+    """
+    data = np.asarray(data, dtype=float)
+    shape = assumed_sigma(data)
+    apart = np.abs(data[1:-1] - (data[:-2] + data[2:]) / 2) / shape[1:-1]
+    return shape * max(1.4826 * float(np.median(apart)) / np.sqrt(1.5), 1e-6)
 
 
 def assumed_sigma(data: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ from diffscatter.core.checks import check_finite
 from diffscatter.core.data import Curve
 from diffscatter.core.special import sinc
 from diffscatter.fitting.guinier import fit_guinier
-from diffscatter.fitting.losses import assumed_sigma
+from diffscatter.fitting.losses import scatter_sigma
 from diffscatter.fitting.posterior import quantile
 from diffscatter.fitting.result import value_with_error
 
@@ -141,7 +141,7 @@ def pair_distances(
     flat = jnp.where(background, 1.0, 0.0) / sigma
     length = jnp.where(background, flat @ flat, 1.0)
     without = lambda a: a - jnp.multiply.outer(flat, flat @ a) / length
-    unit = jax.lax.stop_gradient(jnp.max(intensity))
+    unit = jnp.max(intensity)
     hidden = max(inner - data.size, 0)
 
     def one(diameter):
@@ -149,18 +149,19 @@ def pair_distances(
         matrix = _transform(q, distance, step)
         matrix = matrix if transform is None else _times(transform, matrix)
         # p in units of the highest intensity over D: the coefficients of all D are alike.
-        to_p = unit / diameter * smooth
+        to_p = smooth / diameter
         whole = _times(matrix / sigma[:, None], to_p)
         left, s, right = jnp.linalg.svd(
             jnp.pad(without(whole), ((0, hidden), (0, 0))), full_matrices=False
         )
-        left = left[: data.size]
+        # Outside the decomposition, so that its derivatives are not needed.
+        left, s = left[: data.size], unit * s
         seen = left.T @ without(data)
-        profile = to_p @ right.T  # p of each singular direction
+        profile = unit * to_p @ right.T  # p of each singular direction
         # Moments of p exactly: of hat functions of width ``step``.
         second = step * (distance**2 + step**2 / 6)
         hats = _hats(r, diameter, nodes)[:, 1:-1] @ profile
-        shadow = flat @ _times(whole, right.T) / length
+        shadow = unit * (flat @ _times(whole, right.T)) / length
 
         def at(strength):
             variance = 1 / (s**2 + strength)
@@ -176,7 +177,7 @@ def pair_distances(
             rg = jnp.sqrt(moment / (2 * total))
             of_total, of_moment = step * profile.sum(axis=0), second @ profile
             of_rg = rg / 2 * (of_moment / moment - of_total / total)
-            fitted = _times(whole, right.T @ mean)
+            fitted = unit * _times(whole, right.T @ mean)
             level = flat @ (data - fitted) / length
             nothing = jnp.zeros_like(strength)
             p, p_variance = hats @ mean, hats**2 @ variance
@@ -257,7 +258,7 @@ def fit_pair_distances(
     if q is None or data is None:
         raise ValueError("fit_pair_distances works on concrete curves; trace pair_distances")
     known = curve.sigma is not None
-    sigma = np.asarray(curve.sigma if known else 0.01 * assumed_sigma(data), float)
+    sigma = np.asarray(curve.sigma if known else scatter_sigma(data), float)
     if (sigma <= 0).any():
         raise ValueError(f"curve.sigma must be above 0, got {sigma.min():g}")
     low, high, first = _range(curve, largest)

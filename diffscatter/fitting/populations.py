@@ -72,7 +72,6 @@ def moments(
     f: np.ndarray,
     sizes: np.ndarray,
     volumes: np.ndarray,
-    at: list[int],
     parts: list[slice],
     covariance: np.ndarray,
 ) -> tuple[Population, ...]:
@@ -81,7 +80,7 @@ def moments(
     Args:
         f: volume per unit of ln(size). Shape ``(n,)``.
         sizes, volumes: nodes, equally spaced in the logarithm, and bodies' volumes.
-        at, parts: peaks and extents.
+        parts: the populations' extents.
         covariance: of ln f. Shape ``(n, n)``.
     """
     everywhere = {name: np.zeros_like(f) for name in ("number", "volume")}
@@ -90,7 +89,7 @@ def moments(
         everywhere["number"][part] = (f / volumes)[part]
     spread = lambda slope: float(np.sqrt(max(slope @ covariance @ slope, 0.0)))
     found = []
-    for i, part in zip(at, parts, strict=True):
+    for part in parts:
         values, sigma = {}, {}
         for name, amount in everywhere.items():
             own = np.zeros_like(f)

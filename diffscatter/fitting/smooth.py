@@ -32,7 +32,7 @@ ORDER = 3
 STRENGTHS = 10.0 ** np.arange(0.0, -8.1, -0.5)
 _LOWEST = -40.0  # u below which e^u is nothing; also keeps products of two out of denormals
 _HIGHEST = 20.0  # nor is anything to be learnt above it: amounts are of the order of 1
-_STEPS = 60  # and ten times as many where derivatives will be taken
+_STEPS = 60  # and ten times as many where derivatives are taken
 _UP, _DOWN, _NOTHING = 2.0, 30.0, -10.0  # longest steps of u, and where e^u may overshoot
 
 
@@ -124,17 +124,26 @@ def scan(problem: Smooth, strengths: Array, reach: Array, *, sharp: float = 1e-4
 
 
 @jax.jit
-def solve(problem: Smooth, strength: Array, start: Array) -> Array:
-    """Return the unknowns at one strength, differentiable in everything but ``start``.
+def solve(problem: Smooth, strength: Array) -> Array:
+    """Return the unknowns at one strength, differentiable in all of the problem and in it.
 
     By the implicit function theorem: what the search does has no derivative and needs none.
     """
     slope = jax.grad(problem.loss)
-    gram = jax.lax.stop_gradient(_gram(problem))
-    fixed = jax.lax.stop_gradient((problem, strength))
-    search = lambda _, z: _newton(fixed[0], gram, fixed[1], z, 0.0)[0]
+    fixed, weakest = jax.lax.stop_gradient((problem, strength))
+    gram = _gram(fixed)
+    # From strong to the wanted strength, as the scan goes.
+    path = jnp.maximum(weakest, 1.0) * jnp.minimum(weakest, 1.0) ** jnp.linspace(0.0, 1.0, 9)
+    rough = lambda z, strength: (_newton(fixed, gram, strength, z, 1e-2)[0], None)
+
+    def search(_, z):
+        z = jax.lax.scan(rough, z, path)[0]
+        return _newton(fixed, gram, weakest, z, 0.0, 10 * _STEPS)[0]
+
     tangent = lambda linear, y: jnp.linalg.solve(jax.jacfwd(linear)(jnp.zeros_like(y)), y)
-    return jax.lax.custom_root(lambda z: slope(z, strength), start, search, tangent)
+    return jax.lax.custom_root(
+        lambda z: slope(z, strength), _first(fixed, gram), search, tangent
+    )
 
 
 def _gram(problem: Smooth) -> Array:
@@ -155,9 +164,7 @@ def _first(problem: Smooth, gram: Array) -> Array:
     return jnp.concatenate([u, x[problem.size :]])
 
 
-def _curvature(
-    problem: Smooth, gram: Array, strength: Array, z: Array
-) -> tuple[Array, Array]:
+def _curvature(problem: Smooth, gram: Array, strength: Array, z: Array) -> tuple[Array, Array]:
     """Return the part of the loss's Hessian that is never negative, and its gradient."""
     n = problem.size
     x = problem.amounts(z)
@@ -174,7 +181,12 @@ def _curvature(
 
 
 def _newton(
-    problem: Smooth, gram: Array, strength: Array, start: Array, sharp: float
+    problem: Smooth,
+    gram: Array,
+    strength: Array,
+    start: Array,
+    sharp: float,
+    steps: int = _STEPS,
 ) -> tuple[Array, Array, Array]:
     """Minimise the loss by damped Newton steps; return where, the loss, whether it ended."""
     n = problem.size
@@ -187,8 +199,9 @@ def _newton(
         hessian = hessian.at[jnp.arange(n), jnp.arange(n)].add(damping)
         factor = jax.scipy.linalg.cho_factor(hessian)
         step = -jax.scipy.linalg.cho_solve(factor, slope)
-        up, down = step[:n] / jnp.maximum(_UP, _NOTHING - z[:n]), -step[:n] / _DOWN
-        step = step / jnp.maximum(jnp.maximum(up.max(), jnp.where(z[:n] > _LOWEST, down, 0).max()), 1)
+        up = step[:n] / jnp.maximum(_UP, _NOTHING - z[:n])
+        down = jnp.where(z[:n] > _LOWEST, -step[:n] / _DOWN, 0.0)
+        step = step / jnp.maximum(jnp.maximum(up, down).max(), 1.0)
         tried = problem.loss(z + step, strength)
         better = tried <= loss  # False for NaN
         gain = jnp.where(better, loss - tried, jnp.inf)
@@ -196,7 +209,7 @@ def _newton(
         z, loss = jnp.where(better, z + step, z), jnp.where(better, tried, loss)
         return z, loss, damping, k + 1, gain
 
-    going = lambda state: (state[3] < _STEPS) & (state[4] > sharp) & (state[2] < 1e9)
+    going = lambda state: (state[3] < steps) & (state[4] > sharp) & (state[2] < 1e9)
     dtype = start.dtype
     loss = problem.loss(start, strength)
     state = (start, loss, jnp.asarray(1e-6, dtype), 0, jnp.asarray(jnp.inf, dtype))

@@ -1,7 +1,9 @@
 """The whole task in one call: what the command line runs and what users import."""
 
+from diffscatter.pipelines.analyse import analyse as analyse
+from diffscatter.pipelines.distribution import size_distribution as size_distribution
 from diffscatter.pipelines.fit import fit as fit
 from diffscatter.pipelines.sizes import SizeMeans as SizeMeans
 from diffscatter.pipelines.sizes import size_means as size_means
 
-__all__ = ["SizeMeans", "fit", "size_means"]
+__all__ = ["SizeMeans", "analyse", "fit", "size_distribution", "size_means"]

@@ -107,7 +107,9 @@ def size_kernel(body: Any, parameter: str, sizes: np.ndarray, q: Any) -> Array:
     inner = jnp.asarray(np.exp(logs[:-1, None] + step * x).ravel(), float)
     values = _table(body, inner, jnp.asarray(q, float), parameter)
     values = values.reshape(sizes.size - 1, count, -1)
-    below, above = (jnp.einsum("jkq,k->qj", values, jnp.asarray(v)) for v in (w * (1 - x), w * x))
+    below, above = (
+        jnp.einsum("jkq,k->qj", values, jnp.asarray(v)) for v in (w * (1 - x), w * x)
+    )
     return jnp.pad(below, ((0, 0), (0, 1))) + jnp.pad(above, ((0, 0), (1, 0)))
 
 
@@ -132,9 +134,8 @@ def _length(body: Any, parameter: str | None) -> str:
     if parameter is None and lengths:
         return lengths[0]
     if parameter not in lengths:
-        raise ValueError(
-            f"{described.name} has no length {parameter!r}; it has {', '.join(lengths) or 'none'}"
-        )
+        listed = ", ".join(lengths) or "none"
+        raise ValueError(f"{described.name} has no length {parameter!r}; it has {listed}")
     return parameter
 
 
