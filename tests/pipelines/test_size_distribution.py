@@ -85,8 +85,11 @@ def test_two_populations_by_their_parameters(bimodal):
     with jax.enable_x64(True):
         parts = tuple(population(r) for r in (6.0, 14.0))
         model = Sample(model=Mixture(models=parts, scales=(1.0, 1.0)))
-        names = {"models[0].model.radius": (3.0, 10.0), "models[1].model.radius": (8.0, 25.0)}
-        result = fit_curve(model, counted(bimodal, 1), free=_free(model, names), starts=6)
+        free = {"background": (-10.0, 10.0)}
+        for i, radii in enumerate(((3.0, 10.0), (8.0, 25.0))):
+            free |= {f"{i}.model.radius": radii, f"{i}.distribution.width": (0.01, 0.3)}
+            free |= {f"scales[{i}]": (1e-2, 1e5)}
+        result = fit_curve(model, counted(bimodal, 1), free=free, starts=4)
     radii = sorted(v for k, v in result.parameters.items() if "radius" in k)
     np.testing.assert_allclose(radii, MEANS, rtol=0, atol=0.15)
 
