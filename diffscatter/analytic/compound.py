@@ -21,7 +21,7 @@ from diffscatter.analytic.description import ANY, POSITIVE, Model, Parameter
 from diffscatter.analytic.distributions import named_distribution
 from diffscatter.analytic.interacting import Interacting
 from diffscatter.analytic.mixture import Mixture, Product
-from diffscatter.analytic.particle import Scatterer
+from diffscatter.analytic.particle import Particle, Scatterer
 from diffscatter.analytic.polydispersity import Polydisperse
 from diffscatter.analytic.sample import Sample
 from diffscatter.core.units import length_factor, q_factor, sld_factor
@@ -197,14 +197,15 @@ class Composition:
 
     def parameters(self) -> dict[str, Parameter]:
         """Return every parameter by name, in the order of presentation."""
-        level = "background, 1/cm" if self.vocabulary == OURS else "incoherent background, 1/cm"
-        dilute = all(part.structure is None for part in self.parts)
+        (first, *_), level = self.parts, _BACKGROUND[self.vocabulary]
+        alone = len(self.parts) == 1 and first.structure is None
+        if alone and first.model in registry.STRUCTURE_FACTORS:
+            level = 0.0
+        dilute = alone and issubclass(first.described.constructor, Particle)
         what = "volume fraction" if dilute else "factor of the intensity"
         found = {
             "scale": Parameter("scale", "", 1.0, POSITIVE, what),
-            "background": Parameter(
-                "background", "1/cm", _BACKGROUND[self.vocabulary], ANY, level
-            ),
+            "background": Parameter("background", "1/cm", level, ANY, "flat background"),
         }
         for i, term in enumerate(self.terms):
             if self.scales:
