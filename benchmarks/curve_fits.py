@@ -15,7 +15,7 @@ from rivals_fits import bumps_fits, scipy_fits
 
 from diffscatter import analytic
 from diffscatter.core.data import Curve
-from diffscatter.fitting import fit_batch, fit_curve
+from diffscatter.fitting import fit_curve
 from diffscatter.fitting.curve import starting_places
 from diffscatter.fitting.multistart import chosen_starts
 from diffscatter.report import versions
@@ -99,7 +99,7 @@ def single_fits(curve):
         case(f"curve fits/{name}", make(q, data, errors, BOUNDS, starts), **options)
         for name, make in rivals.items()
     ]
-    records = race(cases, baseline=[c.name for c in cases[1:]], repeats=2)
+    records = race(cases, baseline=[c.name for c in cases[1:]], repeats=1)
     for found in records:
         found["details"]["cpu_seconds_a_start"] = found["cpu_seconds"] / STARTS
     again = records[0]["seconds"], records[0]["cpu_seconds"]
@@ -112,32 +112,8 @@ def single_fits(curve):
     return [*records, compiling]
 
 
-def batch(count=100):
-    """Fit many curves of the same sample, from the guess and three starts each."""
-    curve = measured()
-    clean = np.asarray(sample(*TRUTH)(curve.q))
-    noise = np.random.default_rng(1).normal(size=(count, clean.size))
-    data = clean + np.asarray(curve.sigma) * noise
-    run = lambda: fit_batch(
-        sample(*GUESS), curve.q, data, curve.sigma, free=BOUNDS, starts=3, draws=64
-    )
-    run()
-    result, wall, cpu = timed(run)
-    share = float(np.mean(result.reduced_chi2 < 1 + 5 * np.sqrt(2 / result.dof)))
-    pulls = (result.values - TRUTH) / result.uncertainties
-    return record(
-        f"curve fits/batch of {count}",
-        wall,
-        cpu,
-        float(np.median(np.abs(pulls).max(axis=1))),
-        cpu_seconds_a_curve=cpu / count,
-        share_at_the_optimum=share,
-        starts=4,
-    )
-
-
 def main():
-    report([*single_fits(measured()), batch()])
+    report(single_fits(measured()))
 
 
 if __name__ == "__main__":
