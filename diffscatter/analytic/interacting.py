@@ -9,6 +9,7 @@ The second is the decoupling approximation: sizes and orientations are independe
 particles are. Kotlarchyk and Chen, J. Chem. Phys. 79 (1983) 2461.
 """
 
+import jax
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -67,4 +68,9 @@ class Interacting(Scatterer):
                 f"{type(self.particle).__name__} is no particle with an amplitude: it has no "
                 "decoupling approximation; set decoupled to False"
             )
-        self.at_particle().check(q)
+        _placed(self).check(q)
+
+
+@jax.jit
+def _placed(model: Interacting) -> StructureFactor:
+    return model.at_particle()

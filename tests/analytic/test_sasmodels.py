@@ -199,6 +199,24 @@ def test_derivatives_in_its_units():
             np.testing.assert_allclose(exact, other, rtol=1e-6, atol=1e-9 * np.abs(other).max())
 
 
+def test_derivatives_of_interacting_particles():
+    """Through the particle's radius, its volume and the fluid, with decoupling."""
+
+    def curve(radius, charge):
+        keys = {"radius": radius, "charge": charge, "volfraction": 0.05}
+        modes = {"structure_factor_mode": 1, "concentration_salt": 0.01}
+        return from_sasmodels("sphere@hayter_msa", keys | modes)(Q[::5])
+
+    with jax.enable_x64(True):
+        value, slopes = jax.jit(curve), jax.jit(jax.jacfwd(curve, (0, 1)))(30.0, 15.0)
+        others = (
+            central_difference(lambda r: np.asarray(value(r, 15.0)), 30.0, 0.02),
+            central_difference(lambda z: np.asarray(value(30.0, z)), 15.0, 0.01),
+        )
+        for exact, other in zip(slopes, others, strict=True):
+            np.testing.assert_allclose(exact, other, rtol=1e-6, atol=1e-8 * np.abs(other).max())
+
+
 @pytest.mark.parametrize(
     ("name", "keys", "message"),
     [
