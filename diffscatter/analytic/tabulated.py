@@ -42,7 +42,7 @@ def tabulated(
     chunks = run_time_count(top * 2 * reach / (_TURN * _CHUNK))
     fits = chunks <= limit
     step = top / jnp.minimum(chunks * _CHUNK, limit * _CHUNK)
-    step = jnp.where(step > 0, step, 1.0)
+    step = jnp.where(step > 0, step, 1e-12)  # where k is 0 alone
     offsets = jnp.asarray((_POINTS + 1) / 2, step.dtype)
     powers = jnp.asarray(_POWERS, step.dtype)
 
