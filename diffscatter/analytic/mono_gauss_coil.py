@@ -7,6 +7,8 @@ The scale is the intensity at q = 0, in 1/cm.
 Debye, J. Phys. Colloid Chem. 51 (1947) 18.
 """
 
+import math
+
 from jax import Array
 
 from diffscatter.analytic.description import POSITIVE, Model, Parameter, Theirs
@@ -22,6 +24,13 @@ class GaussianCoil(Scatterer):
     """Attributes: ``rg``, radius of gyration, in nm."""
 
     rg: Array
+
+    EFFECTIVE_RADII = {
+        "rg": lambda s: s.rg,
+        "2 rg": lambda s: 2 * s.rg,
+        "3 rg": lambda s: 3 * s.rg,
+        "sphere of this rg": lambda s: math.sqrt(5 / 3) * s.rg,
+    }
 
     def specific_intensity(self, q: Array) -> Array:
         phase = q * self.rg

@@ -20,7 +20,14 @@ class Scatterer:
 
     A subclass gives ``specific_intensity``: particles through :class:`Particle`, empirical
     laws (Guinier, Porod, ...) directly.
+
+    Attributes:
+        EFFECTIVE_RADII: name to a function of the model that returns the radius (nm) of
+            the sphere that stands for it in a structure factor; in the order of sasmodels'
+            ``radius_effective_mode`` 1, 2, ...
     """
+
+    EFFECTIVE_RADII: ClassVar[Mapping[str, Callable[[Any], Array]]] = {}
 
     def specific_intensity(self, q: Array) -> Array:
         """Return I(q) in 1/cm for a scale of 1, in the shape of ``q`` (1/nm)."""
@@ -33,6 +40,19 @@ class Scatterer:
     def check(self, q: ArrayLike) -> None:
         """Refuse, from concrete values, what cannot be computed at ``q`` (1/nm)."""
         self.node_count(q)
+
+    def effective_radius(self, kind: str) -> Array:
+        """Return one of the ``EFFECTIVE_RADII`` by name, nm.
+
+        Raises:
+            ValueError: for a name that this model does not have, with the list.
+        """
+        if kind not in self.EFFECTIVE_RADII:
+            known = ", ".join(self.EFFECTIVE_RADII) or "none"
+            raise ValueError(
+                f"{type(self).__name__} has no effective radius {kind!r}; it has {known}"
+            )
+        return jnp.asarray(self.EFFECTIVE_RADII[kind](self))
 
     def reach(self, parameter: str) -> Array:
         """Return by how much half of the body's width grows, at most, as a parameter doubles.
@@ -55,12 +75,7 @@ class Particle(Scatterer):
     Attributes:
         volume: what the intensity is normalised by, nm^3: that of the scattering material.
         form_volume: of the whole body, nm^3, its hollow included; ``volume`` if it has none.
-        EFFECTIVE_RADII: name to a function of the particle that returns the radius (nm) of
-            the sphere that stands for it in a structure factor; in the order of sasmodels'
-            ``radius_effective_mode`` 1, 2, ...
     """
-
-    EFFECTIVE_RADII: ClassVar[Mapping[str, Callable[[Any], Array]]] = {}
 
     @property
     def form_volume(self) -> Array:
@@ -77,19 +92,6 @@ class Particle(Scatterer):
 
     def average_amplitude(self, q: Array) -> Array:
         return self.amplitude(q)
-
-    def effective_radius(self, kind: str) -> Array:
-        """Return one of the ``EFFECTIVE_RADII`` by name, nm.
-
-        Raises:
-            ValueError: for a name that this particle does not have, with the list.
-        """
-        if kind not in self.EFFECTIVE_RADII:
-            known = ", ".join(self.EFFECTIVE_RADII) or "none"
-            raise ValueError(
-                f"{type(self).__name__} has no effective radius {kind!r}; it has {known}"
-            )
-        return jnp.asarray(self.EFFECTIVE_RADII[kind](self))
 
     def specific_intensity(self, q: Array) -> Array:
         square = self.average_square(q)

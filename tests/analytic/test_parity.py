@@ -69,7 +69,7 @@ def test_random_parameters(name, kernels):
 def test_random_populations(name, kernels):
     """Its own grid, in each parameter that it can distribute; arrays in the first two."""
     theirs, random = MODELS[name].theirs, np.random.default_rng(3)
-    kinds = ["gaussian", "lognormal", "schulz", "uniform", "rectangle"]
+    kinds = ["gaussian", "lognormal", "schulz", "uniform", "rectangle", "boltzmann"]
     for key in theirs.spread[:3]:
         keys = drawn(theirs, random) | {"n": 2} if "n" in theirs.parameters else {}
         keys = keys or drawn(theirs, random)
@@ -79,6 +79,15 @@ def test_random_populations(name, kernels):
         with jax.enable_x64(True):
             got = from_sasmodels(theirs.name, keys)(Q)
         np.testing.assert_allclose(got, expected, rtol=1e-7, err_msg=str(keys))
+
+
+@pytest.mark.parametrize("mode", [1, 2, 3, 4])
+def test_coils_that_exclude_each_other(mode, kernels):
+    keys = {"rg": 40.0, "volfraction": 0.1, "radius_effective_mode": mode}
+    expected = kernels("mono_gauss_coil@hardsphere", keys)
+    with jax.enable_x64(True):
+        got = from_sasmodels("mono_gauss_coil@hardsphere", keys)(Q)
+    np.testing.assert_allclose(got, expected, rtol=1e-7)
 
 
 def test_a_radius_of_gyration_below_zero_turns_the_exponent(kernels):
