@@ -32,7 +32,7 @@ def ps3() -> FitResult:
 
 def latex(*, one_scale: bool = False) -> FitResult:
     """Pinhole SANS and slit-smeared USANS of one latex, each with its own resolution."""
-    curves = [_load("sasdata/latex_smeared.xml", entry=i) for i in (0, 1)]
+    curves = [_load("sasdata/latex_smeared.xml", entry=i, average_repeats=True) for i in (0, 1)]
     return pipelines.fit(
         curves,
         "sphere",
@@ -60,7 +60,7 @@ def aot() -> FitResult:
     curves = [
         _load(f"sasdata/AOT_Microemulsion-{name}_Contrast.xml", drop_bad=True) for name in AOT
     ]
-    contrasts = (-8e-4, 8e-4)
+    contrasts = (-1.2e-3, 1.2e-3)
     return pipelines.fit(
         curves,
         "core_shell_sphere@hard_sphere",
@@ -95,20 +95,20 @@ def ludox(index: int | None = None) -> FitResult:
     return pipelines.fit(curves, "sphere@hard_sphere", shared=shared, **options)
 
 
-def sds() -> FitResult:
+def sds(*, salt: float = 0.0) -> FitResult:
     """Charged micelles, 2 %: ellipsoids with the screened Coulomb structure factor."""
     curve = _load("sasdata/hSDS_D2O_2p0_percent.xml")
     return pipelines.fit(
         curve,
         "ellipsoid@hayter_msa",
-        set={"contrast": -5.9e-4, "scale": 1.0},
+        set={"contrast": -5.9e-4, "salt": salt},
         vary={
             "radius_polar": (0.5, 6),
             "radius_equatorial": (0.5, 6),
             "volume_fraction": (0.005, 0.05),
             "charge": (2, 60),
         },
-        starts=6,
+        starts=12,
     )
 
 

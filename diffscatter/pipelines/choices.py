@@ -26,8 +26,7 @@ SCALES = 1e9
 # What is free unless it is set. An sld or a contrast alone cannot be told from the scale, and
 # what surrounds the particles (temperature, salt, permittivity) is known.
 _FREE_UNITS = ("nm", "1/nm", "", "1/cm", "e")
-_SURROUNDINGS = ("dielectric", "dielectconst", "temperature", "concentration_salt")
-_SURROUNDINGS += ("salt",)
+_SURROUNDINGS = ("temperature", "salt", "permittivity", "dielectconst")
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,17 @@ def test_one_size_of_silica_at_three_concentrations(curves):
 
 
 @pytest.mark.slow
+def test_charged_micelles_have_no_certain_shape(curves):
+    # Others: chi2r .92, oblate and prolate ellipsoids alike.
+    result = curves.sds()
+    assert result.reduced_chi2 <= 0.95
+    (other,) = result.alternatives
+    sides = [p["radius_polar"] > p["radius_equatorial"] for p in (result.parameters, other)]
+    assert sorted(sides) == [False, True]
+    assert any("do not tell which" in warning for warning in result.warnings)
+
+
+@pytest.mark.slow
 def test_what_does_not_fit_is_said(curves):
     text, good = verdict(curves.ludox_silica())
     assert text.startswith("The model does not describe the data: reduced chi2") and not good
