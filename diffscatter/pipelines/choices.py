@@ -58,6 +58,7 @@ def amplitudes(model: Named) -> list[str]:
 
 def choose(
     model: Named,
+    curve: Curve,
     curves: Sequence[Curve],
     given: Mapping[str, Any],
     asked: Mapping[str, Any] | None,
@@ -69,7 +70,8 @@ def choose(
 
     Args:
         model: what is fitted; its values are the starts of what is not ``given``.
-        curves: those that the parameters have to describe.
+        curve: what it describes; the background follows from it.
+        curves: all that are fitted at once; sizes follow from them.
         given: values that the user set.
         asked: what the user freed: name to bounds, or to None for those from the curves.
         chosen: whether the user chose the model's own values too.
@@ -100,11 +102,12 @@ def choose(
             found[name] = Choice(value, assumed=not known)
             continue
         pair = (asked or {}).get(name)
+        seen = [curve] if kind == "background" else curves
         size = np.abs(value) if known or kind != "nm" else np.zeros(1)
         bounds = (
             bounds_of(name, pair)
             if pair is not None
-            else _implied(p, kind, size, curves, positive)
+            else _implied(p, kind, size, seen, positive)
         )
         inside = (bounds.low <= value) & (value <= bounds.high)
         if name not in given and not (inside.all() and (known or kind != "nm")):

@@ -116,10 +116,11 @@ def fit(
 
     models, free, chosen = [], [], []
     own = [given | mine for mine in own]
-    for values in own:
+    for curve, values in zip(curves, own, strict=True):
         built = _model(start, values, spread, [*values, *(asked or ())])
         choices = choose(
             built,
+            curve,
             curves,
             values,
             asked,

@@ -38,6 +38,16 @@ def test_spheres(curves):
     assert result.reduced_chi2 <= 1.70 and result.starts_agreed >= 3
 
 
+@pytest.mark.slow
+def test_two_instruments_see_one_latex(curves):
+    # Each alone: SANS 232.8 +- 4.6 nm, slit-smeared USANS 230.67 +- .48 nm.
+    result = curves.latex()
+    assert result.parameters["radius"] == pytest.approx(230.7, abs=1.5)
+    scales = [v for k, v in result.parameters.items() if k.startswith("scale")]
+    assert scales[0] == pytest.approx(scales[1], rel=0.02)
+    assert max(curve.reduced_chi2 for curve in result.curves) < 1.5
+
+
 def test_polymer_blend(curves):
     result = curves.blend()
     assert result.parameters["rg"] == pytest.approx(5.64, abs=0.02)
