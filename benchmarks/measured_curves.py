@@ -70,7 +70,7 @@ def aot() -> FitResult:
             "radius": (1, 6),
             "thickness": (0.3, 2),
             "volume_fraction": (0.005, 0.3),
-            "core_contrast": contrasts,
+            "core_contrast": (0.0, contrasts[1]),  # the other sign fits alike
             "shell_contrast": contrasts,
         },
         shared=["radius", "radius_width", "thickness", "volume_fraction"],
