@@ -31,7 +31,7 @@ def verdict(result: FitResult) -> tuple[str, bool]:
             f"The data carry no errors, so no chi2 can judge the fit: it is off by {off:.2g} "
         )
         return text + f"of the intensity (root mean square; {size}).", True
-    chi2 = f"reduced chi2 {result.reduced_chi2:.3g}, {size}"
+    chi2 = f"reduced chi2 {result.reduced_chi2:.4g}, {size}"
     scatter = _ACCIDENT * math.sqrt(2 / result.dof)
     if result.reduced_chi2 > _FAR_OFF:
         text, good = f"{does_not} the data: {chi2}.", False
