@@ -6,7 +6,7 @@ import numpy as np
 
 __all__ = ["Population", "extents", "moments", "peaks", "vertex"]
 
-_EDGE = 1e-3  # a population ends where its density has fallen to this part of its peak's
+_EDGE = 1e-2  # a population ends where its density has fallen to this part of its peak's
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def peaks(f: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[list[int], 
 def extents(f: np.ndarray, number: np.ndarray, at: list[int]) -> list[slice]:
     """Return the nodes of the population around each of the ascending peaks ``at``.
 
-    From valley to valley, as far as the densities by volume and by number exceed a thousandth
+    From valley to valley, as far as the densities by volume and by number exceed a hundredth
     of theirs at the peak.
     """
     if not at:
