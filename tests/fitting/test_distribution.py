@@ -169,6 +169,7 @@ def test_a_wrong_body_is_said():
     assert any("no distribution of these bodies" in text for text in found.warnings)
 
 
+@pytest.mark.slow
 def test_derivatives_with_respect_to_the_data():
     given = curve(TWO)
     data, sigma = np.asarray(given.intensity), np.asarray(given.sigma)
@@ -191,6 +192,7 @@ def test_derivatives_with_respect_to_the_data():
     np.testing.assert_allclose(slope, forward, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_many_curves_in_one_call():
     curves = [curve(TWO, seed) for seed in (1, 2)]
     with jax.enable_x64(True):

@@ -98,6 +98,7 @@ def test_the_resolution_is_taken_into_account():
     assert abs(one.radius_of_gyration - np.sqrt(0.6) * RADIUS) < 3.5 * error
 
 
+@pytest.mark.slow
 def test_derivatives_and_batches():
     curve = measured(sphere())
     diameters = np.linspace(7.0, 9.0, 3)

@@ -103,6 +103,7 @@ def test_one_population_is_not_split(bimodal):
             assert found.populations[0].number_mean == pytest.approx(9.0, abs=0.1)
 
 
+@pytest.mark.slow
 def test_the_resolution_is_applied():
     q = np.geomspace(0.05, 1.5, 120)
     with jax.enable_x64(True):
