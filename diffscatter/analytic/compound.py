@@ -136,7 +136,7 @@ class Part:
             if spread.grid != "converged":
                 what += f" on {spread.nodes or 'its'} points"
             what = f"relative width of the {what} of {spread.key}, by number"
-            found.append(Parameter(name, "", 0.1, POSITIVE, what))
+            found.append(Parameter(name, "", 0.1, (0.0, 1.0), what))
         found += [p for _, p in self.structure_parameters().values()]
         return {name: changed(p, name=name) for p in found for name in [self.prefix + p.name]}
 

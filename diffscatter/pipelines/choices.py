@@ -104,11 +104,12 @@ def choose(
         pair = (asked or {}).get(name)
         seen = [curve] if kind == "background" else curves
         size = np.abs(value) if known or kind != "nm" else np.zeros(1)
-        bounds = (
-            bounds_of(name, pair)
-            if pair is not None
-            else _implied(p, kind, size, seen, positive)
-        )
+        if pair is None:
+            bounds = _implied(p, kind, size, seen, positive)
+        else:
+            bounds = bounds_of(name, pair)
+            for end in (bounds.low, bounds.high):
+                _check_end(p, end)
         inside = (bounds.low <= value) & (value <= bounds.high)
         if name not in given and not (inside.all() and (known or kind != "nm")):
             # A length that nobody chose starts between its bounds, not at the table's default.
@@ -132,6 +133,13 @@ def bounds_of(name: str, given: Any) -> Bounds:
         ) from None
 
 
+def _check_end(p: Parameter, end: float) -> None:
+    """Refuse a bound beyond which the parameter means nothing."""
+    low, high = p.limits
+    if not low <= end <= high:
+        raise ValueError(f"bounds of {p.name} must be in [{low:g}, {high:g}], got {end:g}")
+
+
 def _implied(
     p: Parameter, kind: str, size: np.ndarray, curves: Sequence[Curve], positive: bool
 ) -> Bounds:
@@ -145,7 +153,7 @@ def _implied(
         return Bounds(min(low, smallest / 10) if smallest else low, max(high, 10 * largest))
     if kind == "width":
         low = min(_WIDTHS[0], smallest / 2) if smallest else 0.0
-        return Bounds(low, max(_WIDTHS[1], 2 * largest))
+        return Bounds(low, min(max(_WIDTHS[1], 2 * largest), limits[1]))
     if kind == "background":
         intensity = np.concatenate([np.asarray(curve.intensity, float) for curve in curves])
         level = 2 * float(np.quantile(np.abs(intensity), 0.1)) or float(np.abs(intensity).max())

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace as changed
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -91,9 +92,13 @@ def fit(
         >>> fit([sans, usans], "sphere", vary={"radius": (100, 400)})  # one radius
     """
     alone = isinstance(curves, Curve)
-    curves = [curves] if alone else list(curves)
+    curves = [curves] if alone or isinstance(curves, str | Path) else list(curves)
     if not curves:
         raise ValueError("curves must hold at least one curve, got none")
+    for curve in curves:
+        if not isinstance(curve, Curve):
+            kind = type(curve).__name__
+            raise ValueError(f"curves must be what io.load_curve returns, got {kind}")
     curves, smears, notes = _resolved(curves, resolution)
     options = dict(
         priors=priors, starts=starts, draws=draws, key=key, loss=loss, max_steps=max_steps

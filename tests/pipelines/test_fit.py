@@ -120,11 +120,14 @@ def test_what_is_set_stays():
     [
         ({"model": "sfere"}, "no model is called 'sfere'.*did you mean sphere"),
         ({"set": {"radius": -1.0}}, "radius must be finite and in"),
+        ({"set": {"radius_width": 1.5}}, r"radius_width must be finite and in \[0, 1\]"),
+        ({"vary": {"radius": (-5, 5)}}, r"bounds of radius must be in \[0, inf\], got -5"),
         ({"vary": ["length"]}, "'length' is not a parameter here; there are scale"),
         ({"polydispersity": {"radius": "cauchy"}}, "must be one of gaussian.*'cauchy'"),
         ({"polydispersity": {"length": "gaussian"}}, "no parameter 'length'.*are of radius"),
         ({"each": [{}, {}]}, "each has 2 entries for 1 curves; give one a curve"),
         ({"curve": []}, "at least one curve"),
+        ({"curve": "a.dat"}, "curves must be .* io.load_curve returns, got str"),
         ({"resolution": "slit"}, 'resolution must be "auto", None or a callable'),
     ],
 )
