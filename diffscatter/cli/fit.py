@@ -176,13 +176,12 @@ def _curves(options: argparse.Namespace) -> tuple[list, list[list[tuple[str, str
         tables = options.curve
     curves, own = [], []
     for table in tables:
+        if options.curve:
+            _check_table(table)
         one = argparse.Namespace(**vars(options))
         own.append([(k, str(v)) for k, v in dict(table.get("set", {})).items()])
         for key, value in table.items():
             name = key.replace("-", "_")
-            if name not in _READING | {"set"}:
-                listed = ", ".join(sorted(_READING | {"set"}))
-                raise ValueError(f"[[curve]] has no option {key!r}; there are {listed}")
             if name != "set":
                 path = name in ("data", "subtract") and value is not None
                 setattr(one, name, Path(value) if path else value)
@@ -196,8 +195,27 @@ def _curves(options: argparse.Namespace) -> tuple[list, list[list[tuple[str, str
     return curves, own
 
 
-_READING = {"data", "name", "unit", "entry", "columns", "drop_bad", "average_repeats", "merge"}
-_READING |= {"q_range", "subtract", "subtract_factor", "error_floor"}
+_TEXT, _YES, _NUMBER = ("a text", str), ("true or false", bool), ("a number", int, float)
+_TABLE = dict.fromkeys(("data", "name", "unit", "columns", "q_range", "subtract"), _TEXT)
+_TABLE |= dict.fromkeys(("drop_bad", "average_repeats", "merge"), _YES)
+_TABLE |= dict.fromkeys(("subtract_factor", "error_floor"), _NUMBER)
+_TABLE |= {"entry": ("a number or a title", int, str), "exclude": ("a list of texts", list)}
+_TABLE |= {"set": ("a table, as { radius = 4 }", dict)}
+
+
+def _check_table(table: dict[str, Any]) -> None:
+    """Refuse a ``[[curve]]`` table by the name of what is wrong in it."""
+    for key, value in table.items():
+        name = key.replace("-", "_")
+        if name not in _TABLE:
+            raise ValueError(
+                f"[[curve]] has no option {key!r}; there are {', '.join(sorted(_TABLE))}"
+            )
+        what, *kinds = _TABLE[name]
+        if type(value) not in kinds:
+            raise ValueError(f"[[curve]] {key} must be {what}, got {value!r}")
+    if "data" not in table:
+        raise ValueError('a [[curve]] table names no file; give data = "FILE"')
 
 
 def _units(model: str) -> Any:

@@ -11,7 +11,7 @@ from diffscatter.io import save_curve
 from diffscatter.pipelines import size_means
 from diffscatter.report import Run
 
-__all__ = ["collect", "runs", "verdict"]
+__all__ = ["collect", "errors", "runs", "verdict"]
 
 # Reduced chi-squares scatter by sqrt(2/dof); five times that is no accident.
 _ACCIDENT, _FAR_OFF = 5.0, 10.0
@@ -86,7 +86,7 @@ def collect(
     )
     _parameters(run, result, unit, intervals or {})
     _picture(run, curves, result, label)
-    _errors(run, curves, result)
+    errors(run, curves, result)
     _sizes(run, result)
     _correlations(run, result)
     _minima(run, result)
@@ -140,7 +140,7 @@ def _picture(run: Run, curves: Sequence[Curve], result: FitResult, label: str) -
         run.table(("curve", "points", "q (1/nm)", "reduced chi2"), rows)
 
 
-def _errors(run: Run, curves: Sequence[Curve], result: FitResult) -> None:
+def errors(run: Run, curves: Sequence[Curve], result: FitResult) -> None:
     """Say how the data were weighted, and what their residuals look like."""
     run.heading("Errors and residuals")
     for curve, fit in zip(curves, result.curves, strict=True):
@@ -148,7 +148,9 @@ def _errors(run: Run, curves: Sequence[Curve], result: FitResult) -> None:
         if curve.sigma is None:
             words = "no errors in the data; equal relative errors were assumed"
         else:
-            share = np.median(np.asarray(curve.sigma) / np.abs(np.asarray(curve.intensity)))
+            intensity = np.abs(np.asarray(curve.intensity))
+            seen = intensity > 0  # counts can be 0
+            share = np.median(np.asarray(curve.sigma)[seen] / intensity[seen])
             words = f"weighted by the data's errors, median {share:.2g} of the intensity"
         run.text(f"{own}{words}. {runs(fit.residuals)}")
         for note in curve.notes:

@@ -130,7 +130,7 @@ def as_options(message: str) -> str:
     message = re.sub(r"\b(drop_bad|average_repeats|merge)=True\b", r"--\1", message)
     message = re.sub(r'\bq_unit=("[^"]*")', r"--unit \1", message)
     message = re.sub(r'\b(columns|entry)=("[^"]*"|\d+)', r"--\1 \2", message)
-    message = message.replace(" or use load_curves", "")
+    message = message.replace(" or use load_curves", "").replace("(select)", "(--q-range)")
     return re.sub(r"--(drop_bad|average_repeats)", lambda m: m[0].replace("_", "-"), message)
 
 
@@ -160,6 +160,8 @@ def take_defaults(parser: argparse.ArgumentParser, path: Path) -> None:
         if isinstance(value, list) and value and all(isinstance(v, dict) for v in value):
             parser.set_defaults(**{name: value})  # tables, as [[curve]]: the command reads them
             continue
+        if name == "curve":
+            raise ValueError(f"{path}: head the table of each curve [[curve]], got {value!r}")
         if isinstance(value, dict):
             value = [f"{k}={v}" for k, v in value.items()]
         flag = [] if name == "data" else [f"--{name.replace('_', '-')}"]

@@ -69,7 +69,7 @@ def regular_file(path: str | Path) -> Path:
     try:
         status = path.stat()
     except FileNotFoundError:
-        raise FileNotFoundError(f"{label(path)}: no such file: {path}") from None
+        raise FileNotFoundError(f"{path}: no such file; check the path") from None
     except (OSError, ValueError) as error:
         raise refusal(label(path), f"cannot be reached ({error})", "check the path") from None
     if not stat.S_ISREG(status.st_mode):

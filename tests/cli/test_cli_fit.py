@@ -151,6 +151,7 @@ def test_a_run_can_be_repeated_from_its_configuration(folder, tmp_path, called, 
             "set = {radius = 'big'}\nmodel = 'sphere'",
             "radius must be a number, or one with its unit as 40A, got 'big'",
         ),
+        ("[curve]\ndata = 'a.dat'", "head the table of each curve [[curve]], got {"),
     ],
 )
 def test_bad_configuration(data, tmp_path, called, refused, text, message):
@@ -224,3 +225,18 @@ def test_tables_hold_what_belongs_to_one_curve(data, tmp_path, called, refused):
     config.write_text(config.read_text().replace("q-range", "q-rage"))
     assert "[[curve]] has no option 'q-rage'; there are" in refused("fit", "--config", config)
     assert "not in both" in refused("fit", data, "--config", config)
+
+
+@pytest.mark.parametrize(
+    "table, message",
+    [
+        ("set = {radius = 4}", 'names no file; give data = "FILE"'),
+        ("data = 'a.dat'\nset = 4", "[[curve]] set must be a table, as { radius = 4 }, got 4"),
+        ("data = 'a.dat'\nq-range = [1, 2]", "[[curve]] q-range must be a text, got [1, 2]"),
+        ("data = 'a.dat'\nerror_floor = true", "error_floor must be a number, got True"),
+    ],
+)
+def test_bad_tables(tmp_path, called, refused, table, message):
+    path = tmp_path / "fit.toml"
+    path.write_text(f"model = 'sphere'\n[[curve]]\n{table}\n")
+    assert message in refused("fit", "--config", path)

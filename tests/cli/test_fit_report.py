@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from diffscatter.cli.fit_report import runs, verdict
+from diffscatter.cli.fit_report import errors, runs, verdict
 
 
 def result(reduced, *, dof=200, converged=True, curves=1, chi2=1.0):
@@ -54,3 +54,13 @@ def test_runs_of_signs_tell_systematic_residuals_from_random_ones():
     assert "look random" in runs(noise)
     assert "systematic" in runs(np.sin(np.linspace(0, 20, 300)) + 0.3 * noise)
     assert "300 residuals lie above 0 and 0 below" in runs(np.abs(noise))
+
+
+def test_intensities_of_zero_have_no_relative_error():
+    said = []
+    run = SimpleNamespace(heading=said.append, text=said.append)
+    curve = SimpleNamespace(
+        name="sans", sigma=np.full(4, 0.1), intensity=np.array([1.0, 0.0, -1.0, 0.5]), notes=()
+    )
+    errors(run, [curve], SimpleNamespace(curves=[SimpleNamespace(residuals=np.ones(4))]))
+    assert "median 0.1 of the intensity" in said[1]
