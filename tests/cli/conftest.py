@@ -4,9 +4,26 @@ import os
 import subprocess
 import sys
 
+import jax
 import pytest
 
 from diffscatter import cli
+
+# What a command sets for its process; here the process goes on with other tests.
+SETTINGS = (
+    "jax_enable_x64",
+    "jax_compilation_cache_dir",
+    "jax_persistent_cache_min_compile_time_secs",
+)
+
+
+@pytest.fixture(autouse=True)
+def settings():
+    """Undo what a command that runs in this process does to JAX's settings."""
+    before = {name: getattr(jax.config, name) for name in SETTINGS}
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
 
 
 @pytest.fixture
