@@ -19,8 +19,8 @@ from diffscatter.instrument import Smear, smear_of
 __all__ = ["size_distribution", "size_kernel"]
 
 # A body of half-length s turns its fringes by q s: below the first nothing but a constant is
-# seen of it, above the second no Guinier region.
-_SMALLEST, _LARGEST = 1.5, 1.6
+# seen of it, above the second no Guinier region; up to the third, its fringes may still tell.
+_SMALLEST, _LARGEST, _FARTHEST = 1.5, 1.6, 4.0
 _STEP = 0.03  # of ln(size): a population of 5 % relative width spans several nodes
 _BATCH = 64  # bodies evaluated at once
 
@@ -46,7 +46,8 @@ def size_distribution(
         parameter: the length that is distributed; the model's first by default, for a sphere
             the radius.
         set: the model's other values, nm and 1/nm^2.
-        sizes: smallest and largest, nm; from the q range by default.
+        sizes: smallest and largest, nm; from the q range by default: as far as its lowest q
+            sees a Guinier region, and beyond where the distribution goes on and then ends.
         points: number of sizes, equally spaced in the logarithm; by default 3 % apart.
         resolution: ``"auto"``: what the curve itself carries; None: none; or a
             :class:`~diffscatter.instrument.Smear`.
@@ -67,18 +68,35 @@ def size_distribution(
     parameter = _length(body, parameter)
     if parameter in (set or {}):
         raise ValueError(f"{parameter} is what is distributed; do not set it")
-    nodes = _nodes(np.asarray(curve.q, float), sizes, points)
     if not (resolution is None or resolution == "auto" or isinstance(resolution, Smear)):
         raise ValueError(f'resolution must be "auto", None or a Smear, got {resolution!r}')
     smear = smear_of(curve) if resolution == "auto" else resolution
-    q = np.asarray(curve.q, float) if smear is None else smear.q
-    kernel = size_kernel(body, parameter, nodes, q)
-    if smear is not None:
-        kernel = smear.apply(kernel)
-    volumes = _volumes(body, jnp.asarray(nodes, float), parameter)
-    return fit_distribution(
-        kernel, nodes, volumes, curve, background=background, level=level, strength=strength
-    )
+    axis = np.asarray(curve.q, float)
+
+    def distribution(sizes: tuple[float, float]) -> SizeDistribution:
+        low, high = sizes
+        nodes = _nodes(low, high, points)
+        kernel = size_kernel(body, parameter, nodes, axis if smear is None else smear.q)
+        if smear is not None:
+            kernel = smear.apply(kernel)
+        volumes = _volumes(body, jnp.asarray(nodes, float), parameter)
+        return fit_distribution(
+            kernel, nodes, volumes, curve, background=background, level=level, strength=strength
+        )
+
+    if sizes is not None:
+        return distribution(sizes)
+    low = _SMALLEST / axis.max()
+    found = distribution((low, _LARGEST / axis.min()))
+    if _ends(found):
+        return found
+    wider = distribution((low, _FARTHEST / axis.min()))
+    return wider if _ends(wider) else found
+
+
+def _ends(found: SizeDistribution) -> bool:
+    """Return whether a distribution has fallen off before its largest size."""
+    return bool(found.by_volume[-1] <= 0.05 * found.by_volume.max())
 
 
 def size_kernel(body: Any, parameter: str, sizes: np.ndarray, q: Any) -> Array:
@@ -139,8 +157,7 @@ def _length(body: Any, parameter: str | None) -> str:
     return parameter
 
 
-def _nodes(q: np.ndarray, sizes: Any, points: int | None) -> np.ndarray:
-    low, high = (_SMALLEST / q.max(), _LARGEST / q.min()) if sizes is None else sizes
+def _nodes(low: float, high: float, points: int | None) -> np.ndarray:
     if not (math.isfinite(low) and math.isfinite(high) and 0 < low < high):
         raise ValueError(f"sizes must be 0 < low < high in nm, got ({low:g}, {high:g})")
     if points is None:

@@ -133,3 +133,14 @@ def test_bad_input():
     }.items():
         with pytest.raises(ValueError, match=match):
             size_distribution(curve, **options)
+
+
+@pytest.mark.slow
+def test_fringes_tell_sizes_beyond_the_guinier_region():
+    q = Q[(Q > 0.05) & (Q < 0.5)][::2]  # q R from 2
+    with jax.enable_x64(True):
+        intensity = np.asarray(Sample(model=population(40.0))(q))
+        found = size_distribution(Curve(q=q, intensity=intensity, sigma=0.02 * intensity))
+    (peak,) = (p for p in found.populations if p.volume_share > 0.5)
+    assert abs(peak.number_mean - 40.0) < 0.5
+    assert not any("largest size" in words for words in found.warnings)
