@@ -135,6 +135,8 @@ def run(options: argparse.Namespace) -> None:
     text, good = verdict(result)
     out.print(text, style="bold" if good else "bold red", markup=False, highlight=False)
     out.print(str(result), markup=False, highlight=False)
+    for name, (low, high) in intervals.items():
+        out.print(f"  {name}: {low:.6g} to {high:.6g} (95 %)", markup=False, highlight=False)
     out.print(f"report: {run.folder / 'report.html'}", markup=False, highlight=False)
 
 

@@ -118,6 +118,8 @@ def _parameters(
         )
     for name, value in result.fixed.items():
         run.parameter(name, value, 0.0, unit(name), note="fixed")
+    if intervals:
+        run.text("Intervals are of 95 %.")
 
 
 def _picture(run: Run, curves: Sequence[Curve], result: FitResult, label: str) -> None:
@@ -148,8 +150,8 @@ def errors(run: Run, curves: Sequence[Curve], result: FitResult) -> None:
         if curve.sigma is None:
             words = "no errors in the data; equal relative errors were assumed"
         else:
-            intensity = np.abs(np.asarray(curve.intensity))
-            seen = intensity > 0  # counts can be 0
+            intensity = np.asarray(curve.intensity)
+            seen = intensity > 0  # counts can be 0, and below it less a background
             share = np.median(np.asarray(curve.sigma)[seen] / intensity[seen])
             words = f"weighted by the data's errors, median {share:.2g} of the intensity"
         run.text(f"{own}{words}. {runs(fit.residuals)}")

@@ -56,11 +56,11 @@ def test_runs_of_signs_tell_systematic_residuals_from_random_ones():
     assert "300 residuals lie above 0 and 0 below" in runs(np.abs(noise))
 
 
-def test_intensities_of_zero_have_no_relative_error():
+def test_relative_errors_are_those_of_positive_intensities():
     said = []
     run = SimpleNamespace(heading=said.append, text=said.append)
     curve = SimpleNamespace(
         name="sans", sigma=np.full(4, 0.1), intensity=np.array([1.0, 0.0, -1.0, 0.5]), notes=()
     )
     errors(run, [curve], SimpleNamespace(curves=[SimpleNamespace(residuals=np.ones(4))]))
-    assert "median 0.1 of the intensity" in said[1]
+    assert "median 0.15 of the intensity" in said[1]
