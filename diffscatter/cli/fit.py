@@ -106,8 +106,9 @@ def run(options: argparse.Namespace) -> None:
         seed=options.seed,
         configuration=_configuration(options, values, spread),
     ) as run:
-        # While the fit compiles and runs, which it does without the interpreter.
-        threading.Thread(target=_load_figures, daemon=True).start()
+        # While the fit compiles and runs, which it does without the interpreter. Not a daemon:
+        # one that still imports when a refusal ends the process aborts it.
+        threading.Thread(target=_load_figures).start()
         with warnings.catch_warnings(record=True) as caught, out.status("fitting"):
             warnings.simplefilter("always", UserWarning)
             result = pipelines.fit(

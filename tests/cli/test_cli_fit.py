@@ -2,6 +2,7 @@
 
 import json
 import resource
+import threading
 
 import h5py
 import numpy as np
@@ -192,7 +193,12 @@ def test_refuses_no_file_and_a_folder_that_cannot_be_written(data, tmp_path, cal
 def test_unknown_parameters_are_named(data, tmp_path, monkeypatch, refused):
     monkeypatch.setattr(cli.fit, "start_jax", lambda: None)
     arguments = ("--model", "sphere", "--set", "length=3", "--output", tmp_path / "out")
+    still = threading.Event()
+    monkeypatch.setattr(cli.fit, "_load_figures", still.wait)
     assert "length" in refused("fit", data, *arguments)
+    (loading,) = (t for t in threading.enumerate() if t.name.endswith("(wait)"))
+    still.set()
+    assert not loading.daemon  # the process waits for its imports and is not aborted in them
 
 
 def test_several_files_are_fitted_at_once(data, tmp_path, called, refused):
