@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import optax
 from jax import Array
 
 __all__ = ["lbfgs"]
@@ -30,6 +29,8 @@ def lbfgs(
     Returns:
         The end ``(n,)``, the number of steps, and whether it converged.
     """
+    import optax  # few fits need it
+
     optimiser = optax.lbfgs(memory_size=20)
     value_and_grad = optax.value_and_grad_from_state(loss)
 

@@ -6,7 +6,6 @@ parameters' own units, whatever variables the solver moved.
 """
 
 import numpy as np
-from scipy import special
 
 __all__ = ["agreeing", "bounds_hit", "correlations", "covariance_of", "quantile"]
 
@@ -72,6 +71,8 @@ def quantile(level: float, dof: int | None = None) -> float:
     """
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, got {level}")
+    from scipy import special
+
     tail = (1 + level) / 2
     return float(special.ndtri(tail) if dof is None else special.stdtrit(dof, tail))
 

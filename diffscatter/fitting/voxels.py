@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax import Array
 
 from diffscatter.core.checks import check_finite, dtype_of
@@ -21,6 +20,9 @@ from diffscatter.fitting.regularizers import (
     total_variation,
 )
 from diffscatter.fitting.regularizers import binary as binary_penalty
+
+if TYPE_CHECKING:
+    import optax
 
 __all__ = ["VoxelFit", "fit_voxels"]
 
@@ -111,7 +113,7 @@ def fit_voxels(
     tv: float = 0.0,
     binary: float = 0.0,
     steps: int = 500,
-    optimiser: optax.GradientTransformation | None = None,
+    optimiser: "optax.GradientTransformation | None" = None,
     key: Array | None = None,
     chunk: int = 50,
     on_chunk: Callable[[int, float, Array], None] | None = None,
@@ -252,10 +254,12 @@ def _start(initial, transform: Parametrisation, dtype, key: Array | None) -> Arr
 
 
 @lru_cache(maxsize=16)
-def _default_optimiser(steps: int) -> optax.GradientTransformation:
+def _default_optimiser(steps: int) -> "optax.GradientTransformation":
     # Slopes without noise fall by orders of magnitude on the way: Adam must forget the first
     # ones soon (b2), or its steps die out. Cached, because the compiled program of a chunk is
     # found again by the optimiser's identity.
+    import optax
+
     return optax.adam(optax.cosine_decay_schedule(0.2, steps, alpha=0.01), b2=0.95)
 
 
@@ -270,6 +274,8 @@ def _objective(task: _Task, density: Array) -> tuple[Array, tuple[Array, Array]]
 @partial(jax.jit, static_argnames=("optimiser",))
 def _descend(task: _Task, optimiser, at: _Progress, count: Array) -> _Progress:
     """Take ``count`` more steps, or fewer if the last one led to what is not finite."""
+    import optax
+
     objective = lambda z: _objective(task, task.transform.density(z))[0]
 
     def step(at: _Progress) -> _Progress:
