@@ -235,7 +235,7 @@ def start_jax() -> None:
 
     # Tracing makes millions of small objects that stay: the collector went through all of them
     # again and again, for a tenth of a fit's time and more.
-    gc.set_threshold(1_000_000)
+    gc.set_threshold(20_000_000)
     jax.config.update("jax_enable_x64", True)
     if jax.config.jax_compilation_cache_dir:  # the user's own choice
         return
