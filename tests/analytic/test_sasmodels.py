@@ -231,7 +231,7 @@ def test_derivatives_of_interacting_particles():
         (
             "sphere",
             {"radius_pd": -0.1},
-            r"radius_pd must be finite and in \[0, inf\], got -0.1",
+            r"radius_pd must be finite and in \[0, 1\], got -0.1",
         ),
         ("sphere", {"sld": np.nan}, "sld must be finite, got nan"),
         ("sphere", {"sld_M0": 2}, "magnetic scattering is not modelled, set sld_M0 to 0"),
