@@ -10,6 +10,7 @@ from diffscatter.shapes.combine import (
 from diffscatter.shapes.polytope import HalfSpaces
 from diffscatter.shapes.primitives import Box, Cylinder, Ellipsoid, Sphere
 from diffscatter.shapes.raster import Density, cell_averages, rasterise
+from diffscatter.shapes.solids import solid
 
 __all__ = [
     "Body",
@@ -24,5 +25,6 @@ __all__ = [
     "difference",
     "intersection",
     "rasterise",
+    "solid",
     "union",
 ]
