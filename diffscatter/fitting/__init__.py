@@ -18,6 +18,8 @@ from diffscatter.fitting.losses import chi2_residuals as chi2_residuals
 from diffscatter.fitting.losses import log_residuals as log_residuals
 from diffscatter.fitting.losses import poisson_deviance as poisson_deviance
 from diffscatter.fitting.losses import poisson_residuals as poisson_residuals
+from diffscatter.fitting.losses import scatter_loss as scatter_loss
+from diffscatter.fitting.losses import stretched_log as stretched_log
 from diffscatter.fitting.pair_distance import PairDistances as PairDistances
 from diffscatter.fitting.pair_distance import fit_pair_distances as fit_pair_distances
 from diffscatter.fitting.pair_distance import pair_distances as pair_distances

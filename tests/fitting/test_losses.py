@@ -14,6 +14,8 @@ from diffscatter.fitting import (
     log_residuals,
     poisson_deviance,
     poisson_residuals,
+    scatter_loss,
+    stretched_log,
 )
 from diffscatter.fitting.losses import loss_named
 
@@ -132,3 +134,64 @@ def test_data_that_a_loss_cannot_take(name, data, message):
 def test_unknown_loss():
     with pytest.raises(ValueError, match="one of chi2, poisson, log, got 'l1'"):
         loss_named("l1")
+
+
+def patterns():
+    rng = np.random.default_rng(5)
+    model, data = np.exp(rng.uniform(0, 14, (2, 9, 7)))
+    mask = rng.random((9, 7)) > 0.3
+    return model, data, mask
+
+
+def test_scatter_loss_is_that_of_the_stretched_logarithms():
+    model, data, mask = patterns()
+
+    def stretched(intensity):
+        image = np.log(intensity[mask] + 100)
+        return (image - image.min()) / np.ptp(image)
+
+    expected = np.mean((stretched(model) - stretched(data)) ** 2)
+    dark = np.where(mask, data, np.nan)  # what lies outside the mask may be no number
+    with jax.enable_x64(True):
+        np.testing.assert_allclose(scatter_loss(model, dark, mask), expected, rtol=1e-13)
+        shown = stretched_log(model, mask)
+        np.testing.assert_allclose(shown[mask], stretched(model), rtol=1e-13, atol=1e-15)
+        assert (np.asarray(shown)[~mask] == 0).all()
+        # a change of contrast and brightness of the logarithm is no change
+        np.testing.assert_allclose(scatter_loss(7 * model, model, offset=1e-9), 0, atol=1e-20)
+    single = scatter_loss(jnp.asarray(model, jnp.float32), jnp.asarray(data, jnp.float32), mask)
+    # differences of numbers up to 1, each rounded a few times
+    np.testing.assert_allclose(single, expected, rtol=1e-5)
+    assert single.dtype == jnp.float32
+
+
+def test_smooth_scatter_loss():
+    model, data, mask = patterns()
+    with jax.enable_x64(True):
+        loss = lambda m, w: scatter_loss(m, data, mask, smoothing=w)
+        check_grads(lambda m: loss(m, 0.3), (model,), order=1, rtol=1e-6)
+        slope = jax.grad(loss)(jnp.asarray(model), 0.3)
+        assert (np.asarray(slope)[~mask] == 0).all()
+        np.testing.assert_allclose(loss(model, 1e-5), loss(model, 0.0), rtol=1e-12)
+
+
+def test_scatter_loss_of_a_flat_or_empty_pattern_has_a_slope():
+    for smoothing in (0.0, 0.3):
+        for flat in (np.zeros((9, 7)), np.ones((9, 7))):
+            loss = lambda m, w=smoothing: scatter_loss(m, patterns()[1], smoothing=w)
+            assert np.isfinite(loss(flat)) and np.isfinite(jax.grad(loss)(flat)).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mask": np.ones((2, 2), bool)}, r"mask has shape \(2, 2\), the pattern \(9, 7\)"),
+        ({"mask": np.zeros((9, 7), bool)}, "mask leaves no pixel"),
+        ({"model": np.ones((9, 6))}, r"model has shape \(9, 6\), data \(9, 7\)"),
+        ({"smoothing": -1.0}, "smoothing must be at least 0, got -1"),
+    ],
+)
+def test_scatter_loss_names_bad_input(changes, message):
+    model, data, _ = patterns()
+    with pytest.raises(ValueError, match=message):
+        scatter_loss(**({"model": model, "data": data} | changes))
