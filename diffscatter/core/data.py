@@ -5,9 +5,11 @@ import math
 import numpy as np
 from jax import Array
 
+from diffscatter.core.pattern import Pattern as Pattern
+from diffscatter.core.pattern import checked_pattern as checked_pattern
 from diffscatter.core.pytree import replace, static, struct
 
-__all__ = ["ARBITRARY", "COLUMNS", "Curve", "Pattern", "checked_curve"]
+__all__ = ["ARBITRARY", "COLUMNS", "Curve", "Pattern", "checked_curve", "checked_pattern"]
 
 ARBITRARY = "intensity in arbitrary units"  # how such a note of a curve begins
 COLUMNS = ("q", "intensity", "sigma", "resolution", "slit_length", "slit_width")
@@ -140,25 +142,6 @@ class Curve:
         """Return a checked curve of other columns, with further notes."""
         curve = checked_curve(**columns, name=self.name, source=self.source)
         return replace(curve, notes=(*self.notes, *notes, *curve.notes))
-
-
-@struct
-class Pattern:
-    """A two-dimensional diffraction pattern.
-
-    Attributes:
-        image: recorded intensity, ``(ny, nx)``, beam along +z.
-        mask: True where a pixel counts, ``(ny, nx)``, or None for all of them.
-        kx, ky: transverse wave vector of the columns and rows, 1/nm, or None where unknown.
-        name, source: as in :class:`Curve`.
-    """
-
-    image: Array
-    mask: Array | None = None
-    kx: Array | None = None
-    ky: Array | None = None
-    name: str = static(default="pattern")
-    source: str = static(default="")
 
 
 def checked_curve(

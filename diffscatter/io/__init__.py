@@ -8,12 +8,16 @@ from diffscatter.io.curves import (
     save_curve,
 )
 from diffscatter.io.merge import merge_curves
+from diffscatter.io.patterns import is_pattern, load_pattern, save_pattern
 
 __all__ = [
     "inspect_curves",
+    "is_pattern",
     "load_curve",
     "load_curves",
+    "load_pattern",
     "load_sample",
     "merge_curves",
     "save_curve",
+    "save_pattern",
 ]

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 __all__ = [
+    "MAX_PIXELS",
     "MAX_POINTS",
     "MAX_TEXT_BYTES",
     "FileError",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 MAX_POINTS = 1_000_000  # of one curve: no detector has more, and 8 MB a column are no burden
+MAX_PIXELS = 2**25  # of one image: the largest detectors have 18 millions
 MAX_TEXT_BYTES = 32 * 2**20  # of text or XML, unpacked: the table of MAX_POINTS rows
 # Columns of numbers shrink three- to tenfold; a bomb of zeros a thousandfold.
 MAX_EXPANSION = 100
@@ -170,7 +172,7 @@ def read_array(path: Path, limit: int = 4 * MAX_POINTS) -> np.ndarray:
             raise refusal(
                 where, f"has no sound .npy header ({shown(str(error), 60)})", "save it again"
             ) from None
-        if dtype.kind not in "iuf":
+        if dtype.kind not in "biuf":
             raise refusal(
                 where,
                 f"holds {dtype} values, which may need unpickling",

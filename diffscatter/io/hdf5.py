@@ -20,7 +20,15 @@ import numpy as np
 
 from diffscatter.io.guard import MAX_POINTS, FileError, label, refusal
 
-__all__ = ["children", "follow", "numbers", "open_file", "texts"]
+__all__ = [
+    "children",
+    "follow",
+    "numbers",
+    "open_file",
+    "texts",
+    "write_attributes",
+    "write_text",
+]
 
 _MAX_LINKS = 10_000  # members of one group; a file of curves has a few
 _MAX_HOPS = 16  # soft links followed for one name
@@ -98,10 +106,24 @@ def follow(group: h5py.Group, name: str, where: str) -> h5py.Group | h5py.Datase
     return node
 
 
-def numbers(dataset: h5py.Dataset, where: str, limit: int = MAX_POINTS) -> np.ndarray:
-    """Return a dataset of real numbers that lies in this file, in double precision.
+def numbers(
+    dataset: h5py.Dataset,
+    where: str,
+    limit: int = MAX_POINTS,
+    *,
+    frame: int | None = None,
+    dtype: type | None = np.float64,
+) -> np.ndarray:
+    """Return a dataset of real numbers that lies in this file.
 
     What it declares is checked before any memory is taken.
+
+    Args:
+        dataset: to be read.
+        where: name of the file in messages.
+        limit: number of values that are read at most.
+        frame: which entry of the first axis is read; None: all of it.
+        dtype: of the result; None: as stored.
     """
 
     def refuse(problem: str, mend: str):
@@ -118,7 +140,8 @@ def numbers(dataset: h5py.Dataset, where: str, limit: int = MAX_POINTS) -> np.nd
         )
     if dataset.shape is None or dataset.dtype.kind not in "biuf":
         refuse(f"holds {dataset.dtype}, shape {dataset.shape}", "real numbers are wanted")
-    count, itemsize = math.prod(dataset.shape), dataset.dtype.itemsize
+    shape = dataset.shape if frame is None else dataset.shape[1:]
+    count, itemsize = math.prod(shape), dataset.dtype.itemsize
     if count > limit:
         refuse(
             f"declares {count} values ({count * itemsize / 1e9:.3g} GB), "
@@ -130,9 +153,25 @@ def numbers(dataset: h5py.Dataset, where: str, limit: int = MAX_POINTS) -> np.nd
     if count and not dataset.id.get_storage_size():
         refuse(f"declares {count} values but stores none", "write the data")
     try:
-        return np.asarray(dataset[()], dtype=np.float64)
+        return np.asarray(dataset[() if frame is None else frame], dtype=dtype)
     except OSError as error:
         refuse(f"cannot be read ({str(error)[:120]})", "it is damaged: fetch or copy it again")
+
+
+def write_text(group: h5py.Group, name: str, lines: list[str]) -> None:
+    """Write UTF-8 texts of one fixed length: those of variable length escape the checksums."""
+    coded = [line.encode("utf-8", "replace") for line in lines]
+    dtype = h5py.string_dtype("utf-8", max(map(len, coded)) or 1)
+    group.create_dataset(name, data=np.array(coded, dtype), dtype=dtype, fletcher32=True)
+
+
+def write_attributes(node: h5py.HLObject, **texts: str | list[str]) -> None:
+    """Write attributes; a list has texts of variable length, or sasdata cannot read it."""
+    for name, value in texts.items():
+        if isinstance(value, list) and len(value) > 1:
+            node.attrs[name] = np.array(value, h5py.string_dtype())
+        else:
+            node.attrs[name] = np.bytes_(value if isinstance(value, str) else value[0])
 
 
 def texts(node: h5py.Group | h5py.Dataset, *names: str) -> list[str] | None:

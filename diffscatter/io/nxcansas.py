@@ -16,7 +16,15 @@ from diffscatter.core.data import Curve
 from diffscatter.core.files import atomic
 from diffscatter.io.entries import Entry
 from diffscatter.io.guard import FileError, label, refusal
-from diffscatter.io.hdf5 import children, follow, numbers, open_file, texts
+from diffscatter.io.hdf5 import (
+    children,
+    follow,
+    numbers,
+    open_file,
+    texts,
+    write_attributes,
+    write_text,
+)
 
 __all__ = ["read_nxcansas", "write_nxcansas"]
 
@@ -168,19 +176,19 @@ def write_nxcansas(path: Path, curve: Curve, fit: np.ndarray | None) -> None:
     changed byte is noticed wherever it lies.
     """
     with atomic(path) as temporary, h5py.File(temporary, "w", libver=("v110", "v110")) as file:
-        _label(
+        write_attributes(
             file,
             NX_class="NXroot",
             default="sasentry01",
             creator=f"diffscatter {version('diffscatter')}",
         )
         entry = file.create_group("sasentry01")
-        _label(entry, NX_class="NXentry", canSAS_class="SASentry", version="1.1")
-        _label(entry, default="sasdata01")
+        write_attributes(entry, NX_class="NXentry", canSAS_class="SASentry", version="1.1")
+        write_attributes(entry, default="sasdata01")
         for name, value in (("definition", "NXcanSAS"), ("title", curve.name), ("run", "-")):
-            _text(entry, name, [value])
+            write_text(entry, name, [value])
         data = entry.create_group("sasdata01")
-        _label(
+        write_attributes(
             data, NX_class="NXdata", canSAS_class="SASdata", signal="I", I_axes="Q", axes="Q"
         )
         data.attrs["Q_indices"] = np.array([0], np.int32)
@@ -201,34 +209,18 @@ def write_nxcansas(path: Path, curve: Curve, fit: np.ndarray | None) -> None:
         for name, (values, units) in columns.items():
             if values is not None:
                 node = data.create_dataset(name, data=np.asarray(values), fletcher32=True)
-                _label(node, units=units)
+                write_attributes(node, units=units)
         if curve.sigma is not None:
-            _label(data["I"], uncertainties="Idev")
+            write_attributes(data["I"], uncertainties="Idev")
         resolutions = [name for name in ("dQw", "dQl", "Qdev") if name in data]
         if resolutions:
-            _label(data["Q"], resolutions=resolutions)
+            write_attributes(data["Q"], resolutions=resolutions)
         if resolutions == ["Qdev"]:
-            _label(data["Q"], resolutions_description="Gaussian")
+            write_attributes(data["Q"], resolutions_description="Gaussian")
         if fit is not None:
-            _label(data, auxiliary_signals="Imodel")
+            write_attributes(data, auxiliary_signals="Imodel")
         note = entry.create_group(_NOTE)
-        _label(note, NX_class="NXcollection", canSAS_class="SASnote")
+        write_attributes(note, NX_class="NXcollection", canSAS_class="SASnote")
         for name, lines in (("source", [curve.source]), ("notes", list(curve.notes))):
             if any(lines):
-                _text(note, name, lines)
-
-
-def _text(group: h5py.Group, name: str, lines: list[str]) -> None:
-    """Write UTF-8 texts of one fixed length: those of variable length escape the checksums."""
-    coded = [line.encode("utf-8", "replace") for line in lines]
-    dtype = h5py.string_dtype("utf-8", max(map(len, coded)) or 1)
-    group.create_dataset(name, data=np.array(coded, dtype), dtype=dtype, fletcher32=True)
-
-
-def _label(node: h5py.HLObject, **texts: str | list[str]) -> None:
-    """Write attributes; a list has texts of variable length, or sasdata cannot read it."""
-    for name, value in texts.items():
-        if isinstance(value, list) and len(value) > 1:
-            node.attrs[name] = np.array(value, h5py.string_dtype())
-        else:
-            node.attrs[name] = np.bytes_(value if isinstance(value, str) else value[0])
+                write_text(note, name, lines)

@@ -330,7 +330,7 @@ def test_a_failed_write_leaves_the_old_file(path, tmp_path, monkeypatch):
     def fail(*_, **__):
         raise full
 
-    monkeypatch.setattr("diffscatter.io.nxcansas._text", fail)
+    monkeypatch.setattr("diffscatter.io.nxcansas.write_text", fail)
     with pytest.raises(OSError, match="No space left"):
         save_curve(path, checked_curve(Q, INTENSITY))
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
