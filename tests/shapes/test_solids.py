@@ -93,6 +93,8 @@ def test_sphere_and_random_hull():
     # Faces of mean solid angle 4 pi / 92 leave the sphere by half their radius squared.
     reach = np.linalg.norm(solids.vertices("sphere"), axis=1)
     assert 0.97 < offsets.min() < 1 < reach.min() and reach.max() < 1.04
+    finer = solids.planes("sphere", sphere_planes=400)
+    assert volume(*finer) == pytest.approx(4 / 3 * np.pi, rel=1e-9) and len(finer[1]) == 400
     keys = jax.random.split(jax.random.key(3), 2)
     one, other = (solids.vertices("random hull", key=key) for key in keys)
     assert np.linalg.norm(one, axis=1).max() == pytest.approx(1, abs=1e-12)
@@ -168,9 +170,9 @@ def test_dtype_and_batches():
     body = solid("snub cube", size=40.0, rotation=jnp.zeros(3), cut=0.4)
     assert body.normals.dtype == body.offsets.dtype == jnp.float32
     sizes = jnp.array([20.0, 60.0])
-    make = lambda size: solid("icosahedron", size=size, stretch=1.3).offsets
-    apart = [make(float(size)) for size in sizes]
-    np.testing.assert_allclose(jax.vmap(make)(sizes), apart, rtol=1e-5)
+    make = jax.jit(lambda size: solid("icosahedron", size=size, stretch=1.3).offsets)
+    apart = [make(size) for size in sizes]
+    np.testing.assert_allclose(jax.jit(jax.vmap(make))(sizes), apart, rtol=1e-5)
 
 
 def test_names():
@@ -194,6 +196,7 @@ def test_names():
         ({"rotation": 2 * np.eye(3)}, "rotation must be orthogonal"),
         ({"name": "random hull"}, "give key=jax.random.key"),
         ({"key": 0}, "leave out key"),
+        ({"name": "sphere", "sphere_planes": 3}, "sphere_planes must be a whole number"),
     ],
 )
 def test_bad_input_is_named(arguments, message):
