@@ -7,6 +7,7 @@ from diffscatter.shapes.combine import (
     intersection,
     union,
 )
+from diffscatter.shapes.lnp import Nanoparticle
 from diffscatter.shapes.polytope import HalfSpaces
 from diffscatter.shapes.primitives import Box, Cylinder, Ellipsoid, Sphere
 from diffscatter.shapes.raster import Density, cell_averages, rasterise
@@ -20,6 +21,7 @@ __all__ = [
     "Density",
     "Ellipsoid",
     "HalfSpaces",
+    "Nanoparticle",
     "Sphere",
     "cell_averages",
     "difference",
