@@ -10,25 +10,39 @@ an absorption, at least 0.
 X-ray factors: B. L. Henke, E. M. Gullikson, J. C. Davis, *At. Data Nucl. Data Tables* 54 (1993)
 181, 0.03 to 30 keV. Neutron scattering lengths and cross-sections: V. F. Sears, *Neutron News*
 3 (1992) 26, with later values. Both are carried by the package ``periodictable``, which the
-extra ``materials`` installs and which is imported when the first value is asked for.
+extra ``materials`` installs and which is imported when the first value is asked for. Without it
+X-ray factors of a dozen elements between 10 and 41 nm are at hand (:mod:`.henke`). Below 0.03
+keV electrons are those of the solid: every table of atoms is refused there. Values of the
+user's own are taken everywhere.
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
-from diffscatter.core.units import ANGSTROM, energy_to_wavelength
+from diffscatter.core.henke import LOWEST, SOURCE, packaged_sld
+from diffscatter.core.units import ANGSTROM, energy_to_wavelength, wavelength_to_energy
 
-__all__ = ["DENSITIES", "Material", "Mixture", "Neutron", "contrast_match", "heavy_water"]
+__all__ = [
+    "DENSITIES",
+    "Material",
+    "Mixture",
+    "Neutron",
+    "chi_of_index",
+    "contrast_match",
+    "heavy_water",
+]
 
 _AVOGADRO = 6.02214076e23  # 1/mol
 _TABLE = 1e-6 / ANGSTROM**2  # 1/nm^2 in one 1e-6/A^2, the tables' unit
 _THERMAL = 0.1798  # nm: of neutrons of 2200 m/s, for which absorption is tabulated
 
-# g/cm^3 at 25 C: CRC Handbook of Chemistry and Physics; polystyrene: Polymer Handbook. What is
-# not here and no element needs a density of the user's.
-DENSITIES = {"H2O": 0.99705, "D2O": 1.1044, "SiO2": 2.20, "C8H8": 1.05}
+# g/cm^3 at 25 C: CRC Handbook of Chemistry and Physics; polystyrene: Polymer Handbook; helium:
+# liquid below 2 K, as in droplets, Donnelly and Barenghi, J. Phys. Chem. Ref. Data 27 (1998)
+# 1217. What is not here and no element needs a density of the user's.
+DENSITIES = {"H2O": 0.99705, "D2O": 1.1044, "SiO2": 2.20, "C8H8": 1.05, "He": 0.145}
 
 
 @dataclass(frozen=True)
@@ -73,6 +87,10 @@ class Material:
             raise ValueError("a material needs a formula, or xray= or neutron= in 1/nm^2")
         if self.density is not None and not (math.isfinite(self.density) and self.density > 0):
             raise ValueError(f"density must be above 0 g/cm^3, got {self.density}")
+        if self.xray is not None and complex(self.xray).imag < 0:
+            raise ValueError(
+                f"xray must absorb, not amplify: imaginary part {self.xray.imag} is below 0"
+            )
 
     @property
     def electron_density(self) -> float:
@@ -88,16 +106,31 @@ class Material:
         if self.xray is not None:
             return complex(self.xray)
         wavelength = _wavelength(energy, wavelength)
-        from periodictable import xray_sld
+        found = (math.nan, math.nan)
+        # The tables go on a little below their reach, with values that are no longer meant.
+        if wavelength_to_energy(wavelength) >= LOWEST * (1 - 1e-9):
+            if self.formula and not _has_periodictable():
+                density = self.density or DENSITIES.get(self.formula)
+                return packaged_sld(self.formula, density, wavelength)
+            compound = self._compound()
+            from periodictable import xray_sld
 
-        compound = self._compound()
-        found = xray_sld(compound, density=compound.density, wavelength=wavelength / ANGSTROM)
+            found = xray_sld(
+                compound, density=compound.density, wavelength=wavelength / ANGSTROM
+            )
         if not all(math.isfinite(part) for part in found):
             raise ValueError(
                 f"{self.formula} has no tabulated X-ray factors at {wavelength:.6g} nm; the "
                 "tables cover 0.03 to 30 keV (0.0413 to 41.3 nm): give xray= instead"
             )
         return complex(*found) * _TABLE
+
+    @property
+    def xray_source(self) -> str:
+        """Where :meth:`sld_of_xrays` has its values from, in words."""
+        if self.xray is not None:
+            return "given by the user"
+        return f"{SOURCE}, {'from periodictable' if _has_periodictable() else 'packaged rows'}"
 
     def sld_of_neutrons(self, *, wavelength: float = _THERMAL) -> complex:
         """Return the coherent scattering length density for neutrons, 1/nm^2."""
@@ -138,6 +171,11 @@ class Material:
         wavelength = _wavelength(energy, wavelength)
         index = wavelength**2 / (2 * math.pi) * self.sld_of_xrays(wavelength=wavelength)
         return index.real, index.imag
+
+    def chi(self, *, energy: float | None = None, wavelength: float | None = None) -> complex:
+        """Return n - 1 = -delta + i beta, what the wide-angle operators take as ``chi``."""
+        delta, beta = self.optical_constants(energy=energy, wavelength=wavelength)
+        return complex(-delta, beta)
 
     def _compound(self) -> Any:
         if not self.formula:
@@ -200,6 +238,27 @@ class Mixture:
         found = [(f, part.optical_constants(**photon)) for part, f in self.parts]
         return sum(f * d for f, (d, _) in found), sum(f * b for f, (_, b) in found)
 
+    def chi(self, **photon: float) -> complex:
+        """As :meth:`Material.chi`."""
+        return sum(f * part.chi(**photon) for part, f in self.parts)
+
+
+def chi_of_index(n: complex) -> complex:
+    """Return ``n - 1`` of a refractive index ``n = 1 - delta + i beta``.
+
+    Raises:
+        ValueError: if ``n`` is not finite, or amplifies (beta below 0).
+    """
+    chi = complex(n) - 1
+    if not (math.isfinite(chi.real) and math.isfinite(chi.imag)):
+        raise ValueError(f"n must be finite, got {n}")
+    if chi.imag < 0:
+        raise ValueError(
+            f"n must absorb, not amplify: imaginary part {chi.imag:.6g} is below 0; here "
+            "n = 1 - delta + i beta, so give the complex conjugate"
+        )
+    return chi
+
 
 def heavy_water(fraction: float) -> Mixture:
     """Return water with a volume fraction of D2O, at 25 C."""
@@ -237,6 +296,15 @@ def contrast_match(
             f"{min(low, high):.6g} to {max(low, high):.6g}"
         )
     return fraction
+
+
+@cache
+def _has_periodictable() -> bool:
+    try:
+        import periodictable  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
 def _wavelength(energy: float | None, wavelength: float | None) -> float:

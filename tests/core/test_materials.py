@@ -6,7 +6,14 @@ import sys
 import numpy as np
 import pytest
 
-from diffscatter.core.materials import Material, Mixture, contrast_match, heavy_water
+from diffscatter.core import henke
+from diffscatter.core.materials import (
+    Material,
+    Mixture,
+    chi_of_index,
+    contrast_match,
+    heavy_water,
+)
 from diffscatter.core.units import energy_to_wavelength
 
 pytest.importorskip("periodictable")
@@ -66,6 +73,37 @@ def test_optical_constants_where_they_are_published():
     assert attenuation == pytest.approx(2.2 * 34.2, rel=0.03)  # cm^2/g of NIST's XCOM
 
 
+@pytest.mark.parametrize(
+    "formula, delta, beta",
+    # At 13.5 nm, of the literature on free silver clusters and helium droplets.
+    [("Ag", 0.1096, 0.0793), ("He", 0.00393, 0.00123)],
+)
+def test_clusters_in_the_extreme_ultraviolet(formula, delta, beta):
+    material = Material(formula)
+    assert material.optical_constants(wavelength=13.5) == pytest.approx((delta, beta), rel=2e-3)
+    assert material.chi(wavelength=13.5) == pytest.approx(complex(-delta, beta), rel=2e-3)
+    assert "Henke" in material.xray_source and "periodictable" in material.xray_source
+
+
+def test_packaged_rows_are_those_of_the_tables():
+    for formula in (*henke.ELEMENTS, "SiO2", "H2O"):
+        density = {"SiO2": 2.2, "H2O": 0.99705}.get(formula)
+        for wavelength in (10.0, 12.41, 13.5, 17.05, 21.0, 41.3):  # edges of Si, Al between
+            full = Material(formula, density or Material(formula)._compound().density)
+            found = henke.packaged_sld(formula, full.density, wavelength)
+            expected = full.sld_of_xrays(wavelength=wavelength)
+            # Six digits of each factor; f1 of Al and Xe passes through 0.
+            assert abs(found - expected) < 2e-5 * abs(expected)
+    assert henke.packaged_sld("Ag", None, 13.5) == pytest.approx(
+        Material("Ag").sld_of_xrays(wavelength=13.5), rel=2e-5
+    )
+
+
+def test_index_of_refraction():
+    assert chi_of_index(0.8904 + 0.0793j) == pytest.approx(-0.1096 + 0.0793j)
+    assert chi_of_index(1.0) == 0
+
+
 def test_absorption_and_incoherence_of_neutrons():
     """By hand: 2 x .3326 barn at .1798 nm and 2 x 80.26 barn in 33.33 molecules per nm^3."""
     water = Material("H2O", 0.997).neutrons()
@@ -95,6 +133,8 @@ def test_mixtures_and_the_match_point():
     assert half.sld_of_xrays(**photon) == pytest.approx(np.mean(ends))
     constants = [Material(m).optical_constants(**photon) for m in ("H2O", "D2O")]
     assert half.optical_constants(**photon) == pytest.approx(np.mean(constants, axis=0))
+    chi = [Material(m).chi(wavelength=13.5) for m in ("H2O", "D2O")]
+    assert half.chi(wavelength=13.5) == pytest.approx(np.mean(chi))
     assert contrast_match(3e-4, first=1e-4, second=5e-4) == pytest.approx(0.5)
 
 
@@ -116,6 +156,17 @@ def test_values_of_the_users_are_kept():
         (lambda: Material("C2H6").electron_density, "density of 'C2H6' is not known; give it"),
         (lambda: Material(xray=1e-3).electron_density, "has no formula"),
         (lambda: Material("Au").sld_of_xrays(energy=40.0), "tables cover 0.03 to 30 keV"),
+        (lambda: Material("Ag").chi(energy=0.0298), "tables cover 0.03 to 30 keV"),
+        (
+            lambda: Material(xray=1e-3 - 1e-5j),
+            "xray must absorb, not amplify: .* -1e-05 is",
+        ),
+        (lambda: chi_of_index(0.89 - 0.08j), "n must absorb, not amplify: .* -0.08 is below 0"),
+        (lambda: chi_of_index(complex("nan")), "n must be finite"),
+        (lambda: henke.packaged_sld("Ag", None, 1.0), "covers 9.96 to 41.3 nm, got 1 nm; pip"),
+        (lambda: henke.packaged_sld("Pt", None, 13.5), "Pt is not in the packaged table of H,"),
+        (lambda: henke.packaged_sld("SiO2", None, 13.5), "density of 'SiO2' is not known"),
+        (lambda: henke.packaged_sld("Si(OH)4", 1.0, 13.5), "'Si.OH.4' is not understood"),
         (lambda: Material("Au").sld_of_xrays(), r"either energy \(keV\) or wavelength \(nm\)"),
         (lambda: Material("Au").sld_of_xrays(wavelength=-1.0), "wavelength must be positive"),
         (lambda: Material("Au").sld_of_xrays(energy=0.0), "energy must be positive"),
@@ -140,8 +191,10 @@ def test_the_extra_is_named_and_loaded_only_where_needed():
         "import sys; sys.modules['periodictable'] = None\n"
         "from diffscatter.core.materials import Material\n"
         "print(Material(neutron=1e-4).sld_of_neutrons())\n"
+        "print(Material('Ag').chi(wavelength=13.5), Material('Ag').xray_source)\n"
         "try: Material('H2O').sld_of_neutrons()\nexcept ImportError as e: print(e)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    first, second = done.stdout.splitlines()
-    assert first == "(0.0001+0j)" and "pip install 'diffscatter[materials]'" in second
+    given, packaged, refused = done.stdout.splitlines()
+    assert given == "(0.0001+0j)" and "pip install 'diffscatter[materials]'" in refused
+    assert packaged.startswith("(-0.1096") and packaged.endswith("packaged rows")
