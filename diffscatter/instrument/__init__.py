@@ -1,7 +1,27 @@
 """What the instrument does to an intensity before it is recorded."""
 
+from diffscatter.instrument.geometry import (
+    EwaldDetector,
+    FlatDetector,
+    Pixels,
+    SphericalDetector,
+)
+from diffscatter.instrument.record import axes_for, expected_photons, record, regrid
 from diffscatter.instrument.resolution import pinhole
 from diffscatter.instrument.slits import slit, smear_of
 from diffscatter.instrument.smear import Smear
 
-__all__ = ["Smear", "pinhole", "slit", "smear_of"]
+__all__ = [
+    "EwaldDetector",
+    "FlatDetector",
+    "Pixels",
+    "Smear",
+    "SphericalDetector",
+    "axes_for",
+    "expected_photons",
+    "pinhole",
+    "record",
+    "regrid",
+    "slit",
+    "smear_of",
+]
