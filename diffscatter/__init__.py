@@ -16,6 +16,7 @@ __all__ = [
     "fitting",
     "instrument",
     "io",
+    "networks",
     "operators",
     "pipelines",
     "shapes",

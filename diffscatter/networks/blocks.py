@@ -1,0 +1,160 @@
+"""Layers that the networks of curves are made of. Arrays are ``(batch, points, channels)``."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+
+__all__ = [
+    "Constant",
+    "ConvNorm",
+    "ResidualBlock",
+    "SqueezeBlock",
+    "Standardise",
+    "conv",
+    "dense",
+    "parameter_count",
+]
+
+
+class Constant(nnx.Variable):
+    """A number that belongs to a network and is not trained, as a scale of its input."""
+
+
+class Standardise(nnx.Module):
+    """Takes the mean of every point from a curve and divides by its spread.
+
+    Both are constants of the network, set once by :meth:`fit` and kept with its weights, so
+    that a network never meets data on another scale than the one it was trained on.
+
+    Args:
+        points: length of the curves.
+        scale_free: take each curve's own mean first, which makes logarithms of intensities
+            blind to the unit and the concentration.
+    """
+
+    def __init__(self, points: int, *, scale_free: bool = False):
+        self.mean = Constant(jnp.zeros(points, jnp.float32))
+        self.spread = Constant(jnp.ones(points, jnp.float32))
+        self.scale_free = scale_free
+
+    def fit(self, curves: Array) -> None:
+        """Set the constants from training curves, ``(n, points)``, with n at least 2.
+
+        Raises:
+            ValueError: if the curves are of another length, too few, or not finite.
+        """
+        points = self.mean[...].size
+        if curves.ndim != 2 or curves.shape[1] != points or curves.shape[0] < 2:
+            raise ValueError(
+                f"curves must be (n, {points}) with n of at least 2, got shape {curves.shape}"
+            )
+        if not jnp.isfinite(curves).all():
+            raise ValueError("curves must be finite; use draws with positive intensities")
+        curves = self._levelled(curves)
+        self.mean[...] = curves.mean(axis=0)
+        # A point that is the same in all curves tells nothing: its spread only must not be 0.
+        self.spread[...] = jnp.maximum(curves.std(axis=0), 1e-6)
+
+    def _levelled(self, curves: Array) -> Array:
+        return curves - curves.mean(axis=-1, keepdims=True) if self.scale_free else curves
+
+    def __call__(self, curves: Array) -> Array:
+        """Standardise curves ``(batch, points)``."""
+        return (self._levelled(curves) - self.mean[...]) / self.spread[...]
+
+
+def conv(
+    inputs: int, outputs: int, kernel: int, *, stride: int = 1, rngs: nnx.Rngs
+) -> nnx.Conv:
+    """Return a convolution along q that keeps the length (divided by ``stride``, rounded up).
+
+    Weights and offsets start uniform within ±1/sqrt(inputs · kernel), as in the published
+    programs, which leave them to torch's defaults.
+    """
+    return nnx.Conv(
+        inputs, outputs, (kernel,), strides=(stride,), **_uniform(inputs * kernel), rngs=rngs
+    )
+
+
+def dense(inputs: int, outputs: int, *, rngs: nnx.Rngs) -> nnx.Linear:
+    """Return a fully connected layer that starts as :func:`conv` does."""
+    return nnx.Linear(inputs, outputs, **_uniform(inputs), rngs=rngs)
+
+
+def _uniform(fan_in: int) -> dict[str, Callable]:
+    def init(key, shape, dtype=jnp.float32, out_sharding=None):
+        del out_sharding
+        reach = fan_in**-0.5
+        return jax.random.uniform(key, shape, dtype, -reach, reach)
+
+    return {"kernel_init": init, "bias_init": init}
+
+
+class ConvNorm(nnx.Module):
+    """Convolution, batch normalisation, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, *, rngs: nnx.Rngs):
+        self.conv = conv(inputs, outputs, kernel, rngs=rngs)
+        # torch's momentum of 0.1 weighs the new batch, flax's the old average.
+        self.norm = nnx.BatchNorm(outputs, momentum=0.9, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        return nnx.relu(self.norm(self.conv(x)))
+
+
+class ResidualBlock(nnx.Module):
+    r"""The published residual block: :math:`\mathrm{relu}(x + N(C(\mathrm{relu}(N(C(x))))))`.
+
+    Both convolutions are of kernel 3 and keep the number of channels.
+    """
+
+    def __init__(self, channels: int, *, rngs: nnx.Rngs):
+        self.first = ConvNorm(channels, channels, 3, rngs=rngs)
+        self.conv = conv(channels, channels, 3, rngs=rngs)
+        self.norm = nnx.BatchNorm(channels, momentum=0.9, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        return nnx.relu(self.norm(self.conv(self.first(x))) + x)
+
+
+class SqueezeBlock(nnx.Module):
+    """A residual block that halves the length and weighs its channels by what they hold.
+
+    Two convolutions of kernel 5, the first of stride 2; a gate for each channel from the mean
+    over q of all of them (Hu et al., *Squeeze-and-Excitation Networks*, CVPR 2018): how noisy a
+    curve is shows in such means, and decides which channels can be trusted. The way around is
+    the mean of neighbours and a kernel of 1. The last normalisation starts at a scale of 0, so
+    that a new block is its way around.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, rngs: nnx.Rngs):
+        self.first = conv(inputs, outputs, 5, stride=2, rngs=rngs)
+        self.first_norm = nnx.BatchNorm(outputs, momentum=0.9, rngs=rngs)
+        self.second = conv(outputs, outputs, 5, rngs=rngs)
+        zeros = nnx.initializers.zeros_init()
+        self.second_norm = nnx.BatchNorm(outputs, momentum=0.9, scale_init=zeros, rngs=rngs)
+        self.squeeze = dense(outputs, outputs // 4, rngs=rngs)
+        self.excite = dense(outputs // 4, outputs, rngs=rngs)
+        self.around = conv(inputs, outputs, 1, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        y = nnx.silu(self.first_norm(self.first(x)))
+        y = self.second_norm(self.second(y))
+        gate = nnx.sigmoid(self.excite(nnx.silu(self.squeeze(y.mean(axis=1)))))
+        return nnx.silu(gate[:, None] * y + self.around(_halved(x)))
+
+
+def _halved(x: Array) -> Array:
+    """Average neighbouring points; an odd last one stands for itself."""
+    batch, points, channels = x.shape
+    if points % 2:
+        x = jnp.concatenate([x, x[:, -1:]], axis=1)
+    return x.reshape(batch, -1, 2, channels).mean(axis=2)
+
+
+def parameter_count(network: nnx.Module) -> int:
+    """Return the number of trained parameters."""
+    return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(network, nnx.Param)))
