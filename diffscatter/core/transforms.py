@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 from jax.typing import ArrayLike
 
 from diffscatter.core.grids import axis as centred_axis
@@ -18,6 +18,7 @@ __all__ = [
     "centred_fft",
     "centred_ifft",
     "cosine_matrix",
+    "cropped_ifft",
     "dft_matrix",
     "padded_fft",
     "padded_rfft",
@@ -42,6 +43,11 @@ def padded_fft(field: Array, n: int, axis: int) -> Array:
 def padded_rfft(field: Array, n: int, axis: int) -> Array:
     """As :func:`padded_fft` for a real field: the ``n // 2 + 1`` non-negative frequencies."""
     return jnp.fft.rfft(field, n=n, axis=axis)
+
+
+def cropped_ifft(spectrum: Array, n: int, axis: int) -> Array:
+    """Invert :func:`padded_fft`: the first ``n`` points of one axis."""
+    return lax.slice_in_dim(jnp.fft.ifft(spectrum, axis=axis), 0, n, axis=axis)
 
 
 def dft_matrix(q: ArrayLike, n: int, pitch: ArrayLike) -> Array:

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-__all__ = ["attenuated", "refracted"]
+__all__ = ["attenuated", "exp_minus_one", "given", "refracted"]
 
 # Taylor series of cos(pi r) and sin(pi r)/r in r^2, for |r| <= 1/2. XLA evaluates its own sine
 # and cosine one voxel at a time on CPUs, several times slower than a polynomial.
@@ -86,3 +86,9 @@ def attenuated(density: Array, carrier: Array, strength: Array) -> tuple[Array, 
         return depth, (emitted * factor.real, emitted * factor.imag)
 
     return lax.scan(slice_, jnp.zeros_like(density[0]), (density, carrier))[1]
+
+
+def given(emitted: Array, carrier: Array, strength: Array) -> tuple[Array, Array]:
+    """Return ``carrier_j strength g_j`` where g itself is known, as :func:`refracted` does."""
+    field = emitted * (strength * carrier)[:, None, None]
+    return field.real, field.imag

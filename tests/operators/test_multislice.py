@@ -14,7 +14,7 @@ from slice_sums import (
     far_field_fft,
 )
 
-from diffscatter.operators import multislice
+from diffscatter.operators import _ewald, multislice
 
 PITCH, WAVELENGTH = 1.7, 13.5
 K = 2 * np.pi / WAVELENGTH
@@ -76,7 +76,7 @@ def test_any_body_on_any_axes(chi, x64):
 def test_slabs_of_rows_add_up(x64, monkeypatch):
     # 21 rows in slabs of 4, the last one moved back into the volume by 3.
     monkeypatch.setattr(
-        multislice, "_SLAB", dict.fromkeys((True, False), 4 * 24 * 18 * 8 * (1 + x64))
+        _ewald, "_SLAB", dict.fromkeys((True, False), 4 * 24 * 18 * 8 * (1 + x64))
     )
     with jax.enable_x64(x64):
         found = multislice.amplitude(CHI.copy(), PITCH, WAVELENGTH, KX, KY)
@@ -179,17 +179,17 @@ def test_compiled_once_a_shape():
     for scale in (1.0, 1.01):
         traced(scale * chi, scale * PITCH)
         one(scale * chi, PITCH)
-    before = multislice._far_field._cache_size()
+    before = _ewald.far_field._cache_size()
     one(0.9 * chi, PITCH)
     multislice.amplitude(chi, PITCH, WAVELENGTH, KX[::-1], -KY)
-    assert multislice._far_field._cache_size() == before
+    assert _ewald.far_field._cache_size() == before
 
 
 def test_concrete_geometry_is_planned_under_jit():
-    multislice._known_plan.cache_clear()
+    _ewald._known_plan.cache_clear()
     run = jax.jit(lambda chi: multislice.amplitude(chi, PITCH, WAVELENGTH, KX, KY))
     found = run(jnp.asarray(CHI))
-    assert multislice._known_plan.cache_info().misses == 1
+    assert _ewald._known_plan.cache_info().misses == 1
     assert relative(found, expected_amplitude(CHI)) < TOLERANCE[False]
 
 
