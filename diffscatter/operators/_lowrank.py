@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import jv
 
-__all__ = ["chebyshev_expansion", "chebyshev_terms", "compress"]
+__all__ = ["chebyshev_expansion", "chebyshev_polynomials", "chebyshev_terms", "compress"]
 
 
 def chebyshev_terms(phase: float, tolerance: float) -> int:
@@ -31,6 +31,14 @@ def chebyshev_terms(phase: float, tolerance: float) -> int:
     orders = np.arange(int(1.2 * phase) + 60)
     left_out = 4 * np.cumsum(np.abs(jv(orders, phase))[::-1])[::-1]
     return max(int(np.argmax(left_out < tolerance)), 2)
+
+
+def chebyshev_polynomials(xp: ModuleType, x, terms: int):
+    """Return :math:`T_0(x)` to :math:`T_{terms-1}(x)`, stacked before the axes of ``x``."""
+    found = xp.stack([xp.ones_like(x), x])
+    while len(found) < terms:  # T_{n+j} = 2 T_n T_j - T_{n-j}
+        found = xp.concatenate([found, 2 * found[-1] * found[1:] - found[-2::-1]])
+    return found[:terms]
 
 
 def chebyshev_expansion(xp: ModuleType, q, half_band, z, terms: int):
@@ -47,12 +55,7 @@ def chebyshev_expansion(xp: ModuleType, q, half_band, z, terms: int):
         Pairs ``(modes, basis)``, real, for even n and for odd n: what depends on q, shape
         ``(terms_of_parity, *q.shape)``, and what on z, shape ``(terms_of_parity, nz)``.
     """
-    x = 1 + q / half_band
-    modes = xp.stack([xp.ones_like(x), x])
-    while len(modes) < terms:  # T_{n+j} = 2 T_n T_j - T_{n-j}
-        modes = xp.concatenate([modes, 2 * modes[-1] * modes[1:] - modes[-2::-1]])
-    modes = modes[:terms]
-
+    modes = chebyshev_polynomials(xp, 1 + q / half_band, terms)
     order = np.arange(terms)[:, None]
     angles = np.pi * (np.arange(terms) + 0.5) / terms
     weights = xp.asarray(np.cos(order * angles) * np.where(order, 2, 1) / terms, z.dtype)
