@@ -21,7 +21,8 @@ MAY_IMPORT = {
     "pipelines": {"core"} | LAYERS,
 }
 # Entries and what they draw and write with: they may import anything of ours.
-TOP = {"__init__", "__main__", "cli", "demo", "plotting", "plotting_distributions", "report"}
+TOP = {"__init__", "__main__", "cli", "demo", "report"}
+TOP |= {"plotting", "plotting_distributions", "plotting_reconstruction"}
 # Only these switch JAX's global configuration: they are where a process starts.
 ENTRIES = {"cli", "demo"}
 

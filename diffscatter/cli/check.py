@@ -10,7 +10,9 @@ from diffscatter.cli.options import (
     prepared,
     read_curves,
     reading,
+    start_jax,
 )
+from diffscatter.cli.patterns import add_geometry, add_reading
 
 __all__ = ["add", "run"]
 
@@ -26,14 +28,21 @@ _MENDS = (
 
 
 def add(commands: Any) -> argparse.ArgumentParser:
-    words = "say what a file of curves holds, or why it cannot be used and what mends it"
+    words = "say what a file of curves or a pattern holds, or why it is no use"
     parser = commands.add_parser("check", help=words, description=words)
     add_curve(parser)
+    patterns = parser.add_argument_group("of patterns")
+    add_reading(patterns)
+    add_geometry(patterns)
     return parser
 
 
 def run(options: argparse.Namespace) -> None:
     """Describe every entry; end with the first one's error if any cannot be used."""
+    from diffscatter.io import is_pattern
+
+    if options.data is not None and is_pattern(options.data):
+        return _pattern(options)
     from diffscatter.core.data import Curve
 
     found, out = _found(options), console()
@@ -48,6 +57,15 @@ def run(options: argparse.Namespace) -> None:
     for entry in found:
         if not isinstance(entry, Curve):
             raise entry
+
+
+def _pattern(options: argparse.Namespace) -> None:
+    """Describe an image, or end with why it cannot be used."""
+    start_jax()  # in 64 bits, so that the numbers shown are those of the file
+    from diffscatter.cli.check_pattern import described
+
+    title, rows = described(options)
+    _print(console(), title, rows)
 
 
 def _found(options: argparse.Namespace) -> list:

@@ -127,11 +127,12 @@ def reading(options: argparse.Namespace) -> dict[str, Any]:
 
 def as_options(message: str) -> str:
     """Write the mends that a message of ``io`` names as options of the command line."""
-    message = re.sub(r"\b(drop_bad|average_repeats|merge)=True\b", r"--\1", message)
+    message = re.sub(r"\b(drop_bad|average_repeats|merge|mask_bad)=True\b", r"--\1", message)
     message = re.sub(r'\bq_unit=("[^"]*")', r"--unit \1", message)
-    message = re.sub(r'\b(columns|entry)=("[^"]*"|\d+)', r"--\1 \2", message)
+    message = re.sub(r'\b(columns|entry|frame|dataset)=("[^"]*"|\d+)', r"--\1 \2", message)
     message = message.replace(" or use load_curves", "").replace("(select)", "(--q-range)")
-    return re.sub(r"--(drop_bad|average_repeats)", lambda m: m[0].replace("_", "-"), message)
+    named = r"--(drop_bad|average_repeats|mask_bad)"
+    return re.sub(named, lambda m: m[0].replace("_", "-"), message)
 
 
 def add_output(parser: argparse.ArgumentParser, default: str) -> None:

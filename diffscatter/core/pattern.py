@@ -62,7 +62,7 @@ class Pattern:
 
         Raises:
             ValueError: if ``q_max`` is not above 0, or beyond 1.1 of 2 pi / wavelength: past
-                k there is no scattering.
+                k there is no scattering; if no pixel that counts lies inside that circle.
         """
         for name, value in (("q_max", q_max), ("wavelength", wavelength)):
             if not (math.isfinite(value) and value > 0):
@@ -79,6 +79,12 @@ class Pattern:
         kx, ky = (
             (np.arange(n) - c) * step for n, c in zip(reversed(shape), centre, strict=True)
         )
+        inside = self.counts & (np.hypot(kx, ky[:, None]) < k)
+        if not inside.any():
+            raise ValueError(
+                f"no pixel that counts lies inside the Ewald circle |k_perp| < {k:.6g} 1/nm; "
+                f"check q_max = {q_max:.6g}, the centre {centre} and the mask"
+            )
         return replace(self, kx=kx, ky=ky, wavelength=wavelength)
 
     def rotated(self) -> "Pattern":

@@ -10,8 +10,9 @@ from diffscatter.core.data import Pattern, checked_pattern
 from diffscatter.core.units import length_factor
 from diffscatter.io.guard import FileError, refusal
 
-__all__ = ["Frame", "chosen", "detector_comments", "in_nm", "to_pattern"]
+__all__ = ["Frame", "chosen", "dark_regions", "detector_comments", "in_nm", "to_pattern"]
 
+_DARK = 32  # pixels at 0 side by side: no minimum of a pattern is so wide
 _GEOMETRY = ("wavelength", "distance", "pixel", "centre")
 
 
@@ -56,6 +57,7 @@ def to_pattern(
     *,
     mask: np.ndarray | None = None,
     mask_bad: bool = False,
+    mask_dark: bool = False,
     saturation: float | None = None,
 ) -> Pattern:
     """Mask what does not count, and check what is left.
@@ -94,6 +96,8 @@ def to_pattern(
         leave_out(image >= full, f"saturated, at {full:g} or more")
     if mask_bad:
         leave_out(~np.isfinite(image), "NaN or infinite, as asked")
+    if mask_dark:
+        leave_out(dark_regions(image), "at 0 in wide regions, as asked")
     geometry = {name: getattr(frame, name) for name in _GEOMETRY}
     if frame.centre is not None:
         geometry["centre"] = tuple(c - 0.5 for c in frame.centre)
@@ -121,6 +125,16 @@ def to_pattern(
     except ValueError as error:
         problem, _, mend = str(error).removeprefix(f"{where}: ").rpartition("; ")
         raise refusal(where, problem, mend) from None
+
+
+def dark_regions(image: np.ndarray) -> np.ndarray:
+    """Return where an image is 0 in connected regions too wide for minima of a pattern."""
+    from scipy.ndimage import label
+
+    regions, _ = label(image == 0)
+    sizes = np.bincount(regions.ravel())
+    sizes[0] = 0
+    return (sizes >= _DARK)[regions]
 
 
 def in_nm(value: float, unit: str) -> float:

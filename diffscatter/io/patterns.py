@@ -39,6 +39,7 @@ def load_pattern(
     dataset: str | None = None,
     saturation: float | None = None,
     mask_bad: bool = False,
+    mask_dark: bool = False,
 ) -> Pattern:
     """Load a diffraction pattern: PNG, TIFF, EDF, CBF, CXI, NeXus or other HDF5, or .npy.
 
@@ -58,6 +59,8 @@ def load_pattern(
         dataset: path of the image in HDF5, where that is not clear.
         saturation: the number from which on a pixel does not count; overrules the file's.
         mask_bad: mask NaN and infinite pixels, and note it; otherwise they are refused.
+        mask_dark: mask pixels at 0 where 32 or more lie side by side, and note it: what lies
+            beyond a detector or behind a beam stop.
 
     Returns:
         A :class:`~diffscatter.core.data.Pattern`; ``kx`` and ``ky`` are None unless the file
@@ -74,7 +77,12 @@ def load_pattern(
     elif mask is not None:
         mask = np.asarray(mask) != 0
     pattern = to_pattern(
-        found, label(path), mask=mask, mask_bad=mask_bad, saturation=saturation
+        found,
+        label(path),
+        mask=mask,
+        mask_bad=mask_bad,
+        mask_dark=mask_dark,
+        saturation=saturation,
     )
     return replace(
         pattern, name=found.title or path.name.split(".")[0], source=found.source or path.name

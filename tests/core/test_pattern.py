@@ -92,6 +92,15 @@ def test_impossible_axes(q_max, wavelength, match):
         Pattern(image=np.ones((8, 8))).with_axes(q_max, wavelength)
 
 
+def test_a_grid_outside_the_ewald_circle():
+    far = Pattern(image=np.ones((8, 8)), centre=(40.0, 4.0))
+    with pytest.raises(ValueError, match=r"no pixel .* inside the Ewald circle .*centre .40"):
+        far.with_axes(0.4, 13.5)
+    corners = np.hypot(*np.mgrid[-4:4, -4:4]) > 5
+    with pytest.raises(ValueError, match="no pixel that counts lies inside the Ewald circle"):
+        Pattern(image=np.ones((8, 8)), mask=corners).with_axes(0.5, 13.5)
+
+
 @pytest.mark.parametrize("shape", [(12, 16), (11, 15), (12, 15)])
 def test_half_a_turn_is_about_the_beam(shape):
     image = RNG.random(shape)

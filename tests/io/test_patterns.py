@@ -262,3 +262,13 @@ def test_curves_and_patterns_are_told_apart(tmp_path):
     Image.fromarray(COUNTS.astype(np.uint8)).save(tmp_path / "image.png")
     for path in tmp_path.iterdir():
         assert is_pattern(path) == path.name.startswith("image"), path
+
+
+def test_wide_dark_regions_are_masked_on_request(tmp_path):
+    values = COUNTS.astype(float)
+    values[:5, :7], values[8, 3:6] = 0, 0  # 35 pixels beyond the window; a minimum of 3
+    np.save(tmp_path / "a.npy", values)
+    assert load_pattern(tmp_path / "a.npy").mask is None
+    pattern = load_pattern(tmp_path / "a.npy", mask_dark=True)
+    assert (~pattern.counts).sum() == 35 and not pattern.counts[:5, :7].any()
+    assert pattern.notes == ("35 pixels masked: at 0 in wide regions, as asked",)
