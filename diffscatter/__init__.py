@@ -20,6 +20,7 @@ __all__ = [
     "operators",
     "pipelines",
     "shapes",
+    "training",
 ]
 
 

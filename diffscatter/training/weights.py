@@ -1,0 +1,78 @@
+"""Trained weights as HDF5: numbers by name, and what made them. Reading it executes nothing."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+
+from diffscatter.core.files import atomic
+
+__all__ = ["load_weights", "save_weights"]
+
+
+def save_weights(
+    path: Path | str, model: nnx.Module, made: Mapping[str, Any] | None = None
+) -> None:
+    """Write the parameters, averages and constants of a network, each under its path in it.
+
+    Args:
+        path: the file, written whole or not at all.
+        model: the network.
+        made: how the weights came to be: command, seed, data, figures; kept as JSON.
+    """
+    import h5py
+
+    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["made"] = json.dumps(dict(made or {}), allow_nan=False)
+        for name, values in _named(_state(model)).items():
+            file[name] = np.asarray(values)
+
+
+def load_weights(path: Path | str, model: nnx.Module) -> dict[str, Any]:
+    """Put the weights of a file into a network of the same layers.
+
+    Returns:
+        How they came to be, as :func:`save_weights` was told.
+
+    Raises:
+        ValueError: if the file is not of this network; the network is left as it was.
+    """
+    import h5py
+
+    found = {}
+    with h5py.File(path, "r") as file:
+        made = json.loads(file.attrs.get("made", "{}"))
+        file.visititems(
+            lambda name, item: (
+                found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
+            )
+        )
+    state = _state(model)
+    expected = _named(state)
+    for name in sorted(expected.keys() | found.keys()):
+        there, here = (_shape(weights.get(name)) for weights in (found, expected))
+        if there != here:
+            raise ValueError(f"{path} is not of this network: {name} is {there}, not {here}")
+    leaves = [jax.numpy.asarray(found[name]) for name in expected]
+    nnx.update(model, jax.tree.unflatten(jax.tree.structure(state), leaves))
+    return made
+
+
+def _state(model: nnx.Module) -> nnx.State:
+    """Return all that a network is made of but its random numbers."""
+    return nnx.state(model, nnx.Not(nnx.RngState))
+
+
+def _named(state: nnx.State) -> dict[str, Any]:
+    """Return the arrays by their paths, ``blocks/0/first/kernel``, in the order of the tree."""
+    paths = jax.tree_util.tree_flatten_with_path(state)[0]
+    name = lambda path: "/".join(str(part.key) for part in path if hasattr(part, "key"))
+    return {name(path): leaf for path, leaf in paths}
+
+
+def _shape(values: Any) -> str:
+    return "absent" if values is None else f"{values.dtype}{list(values.shape)}"
