@@ -1,5 +1,6 @@
 """What the instrument does to an intensity before it is recorded."""
 
+from diffscatter.instrument import augment, background, mask, noise
 from diffscatter.instrument.geometry import (
     EwaldDetector,
     FlatDetector,
@@ -17,8 +18,12 @@ __all__ = [
     "Pixels",
     "Smear",
     "SphericalDetector",
+    "augment",
     "axes_for",
+    "background",
     "expected_photons",
+    "mask",
+    "noise",
     "pinhole",
     "record",
     "regrid",
