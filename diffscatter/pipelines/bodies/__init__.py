@@ -1,0 +1,1 @@
+"""Bodies from one wide-angle pattern: how they are displayed, started, fitted and chosen."""
