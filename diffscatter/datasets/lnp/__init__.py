@@ -1,0 +1,41 @@
+"""Curves of lipid nanoparticles: base curves by size and type, mixtures, noise, tasks."""
+
+from diffscatter.datasets.lnp.base import (
+    HELD_OUT,
+    TRAINED,
+    Base,
+    Q,
+    base_curves,
+    exact_curve,
+    published_curve,
+)
+from diffscatter.datasets.lnp.mixtures import (
+    MEANS,
+    SPREADS,
+    TASKS,
+    Mixture,
+    drawer,
+    sampler,
+    size_weights,
+)
+from diffscatter.datasets.lnp.noise import STRENGTH, lognormal_noise, photon_noise
+
+__all__ = [
+    "HELD_OUT",
+    "MEANS",
+    "SPREADS",
+    "STRENGTH",
+    "TASKS",
+    "TRAINED",
+    "Base",
+    "Mixture",
+    "Q",
+    "base_curves",
+    "drawer",
+    "exact_curve",
+    "lognormal_noise",
+    "photon_noise",
+    "published_curve",
+    "sampler",
+    "size_weights",
+]
