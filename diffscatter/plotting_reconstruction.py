@@ -20,6 +20,7 @@ __all__ = ["Surface", "pattern_fit", "surface_of_density", "surface_of_planes", 
 _SEEN, _FAR = COLORS[4], COLORS[5]
 _PIECES = 32  # along a body: so fine are faces cut, that a colour may end inside of one
 _THIN = 4  # voxels of the near half of a column, which tell the halves apart no more
+_WALL = 0.12  # z component of the normal of a face along the beam, at most
 _VIEWS = {  # right and up of each picture, as (x, y, z)
     "along the beam": ((-1.0, 0.0, 0.0), (0.0, 1.0, 0.0)),
     "from the side": ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0)),
@@ -215,15 +216,25 @@ def _label(panel: Any, title: str) -> None:
 
 
 def _is_seen(surface: Surface, determined: np.ndarray, pitch: float) -> np.ndarray:
-    """Return which triangles bound the determined half: those with it just below them.
+    """Return which triangles bound the determined half: those before its end in their column.
 
     Where a column is only a few voxels long, those that face the beam.
     """
-    below = surface.corners.mean(axis=1) - 0.75 * pitch * surface.outward
-    index = np.rint(below / pitch).astype(int)[:, ::-1] + np.array(determined.shape) // 2
-    z, y, x = np.clip(index, 0, np.array(determined.shape) - 1).T
+    nz, ny, nx = determined.shape
+    at = surface.corners.mean(axis=1)
+    inward = (
+        at - 0.75 * pitch * surface.outward
+    ) / pitch  # a wall belongs to the column inside
+    x, y = (
+        np.clip(np.rint(inward[:, k]).astype(int) + n // 2, 0, n - 1)
+        for k, n in enumerate((nx, ny))
+    )
+    end = (nz - np.argmax(determined[::-1], axis=0) - nz // 2 - 0.5)[y, x] * pitch
     thin = determined.sum(axis=0)[y, x] < _THIN
-    return np.where(thin, surface.outward[:, 2] < 0, determined[z, y, x])
+    forward = surface.outward[:, 2]
+    # What is no wall needs more than the error of a voxel's place to be beyond the middle.
+    margin = np.where(np.abs(forward) > _WALL, -_THIN / 2 * pitch * np.sign(forward), 0)
+    return np.where(thin, forward < 0, at[:, 2] < end + margin)
 
 
 def pattern_fit(
@@ -282,6 +293,6 @@ def pattern_fit(
         panel.set_xlabel(r"$k_x$ (nm$^{-1}$)")
     panels[0].set_ylabel(r"$k_y$ (nm$^{-1}$)")
     label = "shown intensity" if log else "intensity"
-    figure.colorbar(drawn[1], ax=panels[:2], label=label)
-    figure.colorbar(drawn[2], ax=panels[2], label=what)
+    figure.colorbar(drawn[1], ax=panels[:2], label=label, shrink=0.75)
+    figure.colorbar(drawn[2], ax=panels[2], label=what, shrink=0.75)
     return figure

@@ -12,6 +12,7 @@ from diffscatter.analysis.registration import registered_overlap as registered_o
 from diffscatter.analysis.registration import seen_half as seen_half
 from diffscatter.analysis.surfaces import chamfer_distance as chamfer_distance
 from diffscatter.analysis.surfaces import surface_points as surface_points
+from diffscatter.analysis.symmetry import symmetry_centre as symmetry_centre
 
 __all__ = [
     "BodyComparison",
@@ -26,4 +27,5 @@ __all__ = [
     "registered_overlap",
     "seen_half",
     "surface_points",
+    "symmetry_centre",
 ]

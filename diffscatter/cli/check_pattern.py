@@ -8,6 +8,7 @@ from diffscatter.cli.patterns import placed, read_pattern, wavelength_of
 
 __all__ = ["described"]
 
+_OFF_CENTRE = 2  # pixels between the beam and the centre of symmetry that ask for a look
 _FEW_LEVELS = 256  # of a display image
 _WIDE = 0.35  # sine of the angle from which on a pattern tells depth
 
@@ -41,7 +42,9 @@ def described(options: argparse.Namespace) -> tuple[str, list[tuple[str, str]]]:
     rows += _angles(pattern, options)
     rows.append(("source", pattern.source))
     notes = [("note", words) for words in pattern.notes]
-    return pattern.name, rows + notes + [("look at", words) for words in _odd(image, counts)]
+    return pattern.name, rows + notes + [
+        ("look at", words) for words in _odd(pattern, image, counts)
+    ]
 
 
 def _nm(length: float | None) -> str | None:
@@ -74,16 +77,18 @@ def _angles(pattern: Any, options: argparse.Namespace) -> list[tuple[str, str]]:
     ]
 
 
-def _odd(image: Any, counts: Any) -> list[str]:
+def _odd(pattern: Any, image: Any, counts: Any) -> list[str]:
     """Return what deserves a look before a reconstruction."""
     import numpy as np
 
+    from diffscatter.analysis import symmetry_centre
     from diffscatter.io.frame import dark_regions
 
     odd, values = [], image[counts]
     whole = (values == np.rint(values)).all()
     levels = np.unique(values).size if whole else 0
-    if whole and values.max() <= _FEW_LEVELS - 1:
+    picture = whole and values.max() <= _FEW_LEVELS - 1
+    if picture:
         odd.append(
             f"{levels} levels up to {values.max():.0f}: an 8-bit picture, probably of a "
             "logarithm; then give --scale log to reconstruct"
@@ -101,6 +106,13 @@ def _odd(image: Any, counts: Any) -> list[str]:
         odd.append(
             f"{dark} pixels at 0 in wide regions: beyond the detector, or behind a beam stop? "
             "--mask-dark leaves them out"
+        )
+    centre = pattern.centre or tuple(n // 2 for n in reversed(image.shape))
+    found = symmetry_centre(image, counts, log=picture)
+    if max(abs(a - b) for a, b in zip(found, centre, strict=True)) >= _OFF_CENTRE:
+        odd.append(
+            f"most alike its half-turn about pixel {found}, the beam is taken at {centre}: "
+            f"--centre {found[0]:g},{found[1]:g}?"
         )
     if min(image.shape) < 32:
         odd.append("fewer than 32 pixels an edge: few fringes are resolved")

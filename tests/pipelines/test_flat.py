@@ -69,6 +69,16 @@ def test_masked_pixels_stay_masked():
     np.testing.assert_allclose(same.image, got.image, rtol=1e-9)
 
 
+def test_counts_stay_whole_numbers():
+    counts = np.random.default_rng(0).poisson(1e9 * flat(64, 64, PIXEL, (32, 32)))
+    got = on_axes(checked_pattern(counts), wavelength=WAVELENGTH, distance=60.0, pixel=1.0)
+    values = np.asarray(got.image)[got.counts]
+    np.testing.assert_array_equal(values, np.rint(values))
+    step = float(got.kx[1] - got.kx[0])
+    expected = 1e9 * (step / K) ** 2 * smooth(np.asarray(got.kx), np.asarray(got.ky)[:, None])
+    assert np.mean(values / expected[got.counts]) == pytest.approx(1, abs=2e-3)
+
+
 @pytest.mark.parametrize(
     "given, match",
     [
