@@ -26,7 +26,7 @@ from diffscatter.io.hdf5 import (
     write_text,
 )
 
-__all__ = ["read_nxcansas", "write_nxcansas"]
+__all__ = ["has_curves", "read_nxcansas", "write_nxcansas"]
 
 _DEPTH = 4  # of groups searched for SASdata: NXentry / SASentry / SASdata, and one to spare
 _NOTE = "sasnote01"
@@ -58,6 +58,12 @@ def read_nxcansas(path: Path) -> list[Entry | FileError]:
             except FileError as error:
                 entries.append(error)
         return entries
+
+
+def has_curves(path: Path) -> bool:
+    """Return whether a file has a SASdata group, sound or not."""
+    with open_file(path) as file:
+        return any(True for _ in _sasdata(file, label(path), _DEPTH))
 
 
 def _sasdata(group: h5py.Group, where: str, depth: int):

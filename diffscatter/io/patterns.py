@@ -110,20 +110,21 @@ def save_pattern(path: str | Path, pattern: Pattern) -> None:
 
 
 def is_pattern(path: str | Path) -> bool:
-    """Return whether a file holds an image, or what may be one: not a curve, by its content."""
+    """Return whether a file holds an image, or what may be one: not a curve, by its content.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it cannot be opened.
+    """
     path = regular_file(path)
     kind = _image_kind(path)
     if kind == "npy":
         shape = np.shape(read_array(path, MAX_PIXELS))
         return len(shape) == 3 or (len(shape) == 2 and shape[1] > 4)
     if kind == "hdf5":
-        from diffscatter.io.curves import inspect_curves
+        from diffscatter.io.nxcansas import has_curves
 
-        try:
-            inspect_curves(path)
-        except ValueError:
-            return True
-        return False
+        return not has_curves(path)
     return kind is not None
 
 

@@ -8,9 +8,9 @@ from diffscatter.core.data import Pattern, checked_pattern
 from diffscatter.core.pytree import replace
 from diffscatter.pipelines import on_axes
 
-WAVELENGTH, DISTANCE, PIXEL = 13.5, 6e7, 1e6  # nm
+WAVELENGTH, DISTANCE, PIXEL = 13.5, 6e7, 2e6  # nm
 K = 2 * np.pi / WAVELENGTH
-CENTRE = (61.5, 66.0)
+CENTRE = (30.5, 33.0)
 
 
 @pytest.fixture(autouse=True)
@@ -20,8 +20,8 @@ def double():
 
 
 def smooth(kx, ky):
-    """A cross-section without symmetry whose fringes are as wide as those of 60 nm."""
-    return 3 + np.cos(60 * kx + 0.4) * np.cos(40 * ky - 0.2) + 5 * kx
+    """A cross-section without symmetry whose fringes are as wide as those of 30 nm."""
+    return 3 + np.cos(30 * kx + 0.4) * np.cos(20 * ky - 0.2) + 3 * kx
 
 
 def flat(ny, nx, pixel, centre):
@@ -36,33 +36,33 @@ def flat(ny, nx, pixel, centre):
 @pytest.mark.parametrize("block", [1, 3])
 def test_the_cross_section_comes_back(block):
     side, centre = PIXEL / block, tuple((c + 0.5) * block - 0.5 for c in CENTRE)
-    counts = flat(block * 120, block * 128, side, centre)
+    counts = flat(block * 60, block * 64, side, centre)
     pattern = checked_pattern(counts, distance=DISTANCE, pixel=(side, side), centre=centre)
-    got = on_axes(pattern, wavelength=WAVELENGTH, n=128)
-    assert got.image.shape == (128, 128) and float(got.kx[64]) == 0 == float(got.ky[64])
-    edge = 66.0 * PIXEL
-    assert float(got.kx[0]) == pytest.approx(-K * edge / np.hypot(edge, DISTANCE), rel=0.01)
+    got = on_axes(pattern, wavelength=WAVELENGTH, n=64)
+    assert got.image.shape == (64, 64) and float(got.kx[32]) == 0 == float(got.ky[32])
+    edge = 33.5 * PIXEL
+    assert float(got.kx[0]) == pytest.approx(-K * edge / np.hypot(edge, DISTANCE), rel=0.02)
     expected = smooth(np.asarray(got.kx), np.asarray(got.ky)[:, None])
     step = float(got.kx[1] - got.kx[0])
     error = np.abs(got.image / (step / K) ** 2 / expected - 1)[got.counts]
-    # Cubic splines: (fringe step)^4 / 100; a block averages over (60 nm dk)^2 / 24 of a fringe.
-    phase = 60 * K * PIXEL / DISTANCE
+    # Cubic splines: (fringe step)^4 / 100; a block averages over (30 nm dk)^2 / 24 of a fringe.
+    phase = 30 * K * PIXEL / DISTANCE
     assert error.max() < (phase**4 / 100 if block == 1 else phase**2 / 24)
-    assert got.counts.sum() > 0.7 * 120 * 128  # of the square of axes around a round-off beam
+    assert got.counts.sum() > 0.7 * 60 * 64  # of the square of axes around a round-off beam
 
 
 def test_masked_pixels_stay_masked():
-    counts = flat(60, 64, 2 * PIXEL, (32, 30))
+    counts = flat(60, 64, PIXEL, (32, 30))
     mask = np.ones(counts.shape, bool)
     mask[28:33, 30:35] = False
     pattern = checked_pattern(counts, mask)
-    got = on_axes(pattern, wavelength=WAVELENGTH, distance=DISTANCE, pixel=2 * PIXEL)
+    got = on_axes(pattern, wavelength=WAVELENGTH, distance=DISTANCE, pixel=PIXEL)
     assert not got.counts[31:34, 31:34].any()
     whole = on_axes(
-        replace(pattern, mask=None), wavelength=WAVELENGTH, distance=DISTANCE, pixel=2 * PIXEL
+        replace(pattern, mask=None), wavelength=WAVELENGTH, distance=DISTANCE, pixel=PIXEL
     )
     # Each pixel hides what lies within one of it.
-    across = 6 * 2 * PIXEL / DISTANCE * K / float(got.kx[1] - got.kx[0]) + 1
+    across = 6 * PIXEL / DISTANCE * K / float(got.kx[1] - got.kx[0]) + 1
     assert (whole.counts & ~got.counts).sum() <= across**2
     # A flat detector spans steps that shrink with the angle: only ratios of lengths count.
     same = on_axes(pattern, wavelength=WAVELENGTH, distance=30.0, pixel=1.0)
@@ -70,8 +70,8 @@ def test_masked_pixels_stay_masked():
 
 
 def test_counts_stay_whole_numbers():
-    counts = np.random.default_rng(0).poisson(1e9 * flat(64, 64, PIXEL, (32, 32)))
-    got = on_axes(checked_pattern(counts), wavelength=WAVELENGTH, distance=60.0, pixel=1.0)
+    counts = np.random.default_rng(0).poisson(1e9 * flat(60, 64, PIXEL, (32, 30)))
+    got = on_axes(checked_pattern(counts), wavelength=WAVELENGTH, distance=30.0, pixel=1.0)
     values = np.asarray(got.image)[got.counts]
     np.testing.assert_array_equal(values, np.rint(values))
     step = float(got.kx[1] - got.kx[0])
