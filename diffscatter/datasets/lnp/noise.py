@@ -10,13 +10,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from diffscatter.instrument.noise import poisson
+
 __all__ = ["NOISES", "STRENGTH", "lognormal_noise", "photon_noise"]
 
 STRENGTH = (1e4, 10**7.5)  # (sld nm^3)^2
-
-# Beyond so many expected counts a rounded normal law stands for Poisson's: cumulative
-# probabilities within 7e-4, while sampling by rejection cancels 1e5 against 1e5 in float32.
-_MANY = 1e4
 
 
 def lognormal_noise(key: Array, intensity: Array, strength: Array) -> Array:
@@ -45,13 +43,9 @@ def photon_noise(key: Array, intensity: Array, strength: Array) -> Array:
 
     so channels without a photon stand at half a one. Arguments as :func:`lognormal_noise`.
     """
-    expected = intensity / strength[..., None]
-    key_few, key_many = jax.random.split(key)
-    few = jax.random.poisson(key_few, jnp.minimum(expected, _MANY))
-    normal = jax.random.normal(key_many, intensity.shape, intensity.dtype)
-    many = jnp.round(expected + jnp.sqrt(expected) * normal)
-    counts = jnp.where(expected < _MANY, few.astype(intensity.dtype), many)
-    return jnp.log10(strength[..., None]) + jnp.log10(jnp.maximum(counts, 0.5))
+    unit = strength[..., None]
+    counts = poisson(intensity / unit, key=key)
+    return jnp.log10(unit) + jnp.log10(jnp.maximum(counts, 0.5))
 
 
 NOISES = {"lognormal": lognormal_noise, "photons": photon_noise}
