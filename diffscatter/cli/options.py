@@ -13,6 +13,7 @@ __all__ = [
     "add_output",
     "as_options",
     "bounds",
+    "cache_folder",
     "console",
     "number",
     "pairs",
@@ -240,17 +241,22 @@ def start_jax() -> None:
     jax.config.update("jax_enable_x64", True)
     if jax.config.jax_compilation_cache_dir:  # the user's own choice
         return
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = base / "diffscatter" / "jax"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        usable = os.access(folder, os.W_OK)
-    except OSError:
-        usable = False
-    if usable:  # a cache that cannot be written only costs its time
+    # A cache that cannot be written only costs its time.
+    if (folder := cache_folder("jax")) is not None:
         jax.config.update("jax_compilation_cache_dir", str(folder))
         # Small programs too: reading one takes a tenth of compiling it.
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+
+
+def cache_folder(name: str) -> Path | None:
+    """Return a folder of the user's cache, or None where it cannot be written."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = base / "diffscatter" / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None
 
 
 def console() -> Any:

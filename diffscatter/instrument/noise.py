@@ -13,9 +13,9 @@ from diffscatter.core.checks import check_finite, dtype_of
 
 __all__ = ["poisson", "read_noise", "salt_and_pepper", "saturate", "shot_noise", "uniform"]
 
-# Counts of a mean beyond this are drawn from the normal law: a skewness of 1e-4 (float64) or 1e-2
-# is left out, and 32-bit counts do not overflow. Rejection subtracts log m! from m log m, which
-# float32 cannot: at 1e6 the variance would be wrong by 3 %, at 5e7 by a third.
+# Counts of a mean beyond this are drawn from the normal law: a skewness of 1e-4 (float64) or
+# 1e-2 is left out, and 32-bit counts do not overflow. Rejection subtracts log m! from m log m,
+# which float32 cannot: at 1e6 the variance would be wrong by 3 %, at 5e7 by a third.
 _MANY, _MANY_SINGLE = 1e8, 1e4
 
 

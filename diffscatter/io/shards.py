@@ -20,7 +20,15 @@ from diffscatter.core.files import atomic
 from diffscatter.io.guard import FileError, label, refusal
 from diffscatter.io.hdf5 import follow, open_file
 
-__all__ = ["Generated", "configuration_hash", "generate", "read", "read_shard", "write_shard"]
+__all__ = [
+    "Generated",
+    "check_split",
+    "configuration_hash",
+    "generate",
+    "read",
+    "read_shard",
+    "write_shard",
+]
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -37,6 +45,19 @@ class Generated(NamedTuple):
 def configuration_hash(configuration: Mapping[str, Any]) -> str:
     """Return 16 hexadecimal digits that name a configuration (plain numbers, texts, lists)."""
     return hashlib.sha256(_json(configuration).encode()).hexdigest()[:16]
+
+
+def check_split(count: int, per_shard: int, rank: int, world: int) -> None:
+    """Refuse numbers that :func:`generate` would.
+
+    Raises:
+        ValueError: naming the number, its value and what is expected.
+    """
+    for name, value in (("count", count), ("per_shard", per_shard), ("world", world)):
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name} must be a whole number above 0, got {value!r}")
+    if not isinstance(rank, int) or not 0 <= rank < world:
+        raise ValueError(f"rank must lie in 0..{world - 1} (world = {world}), got {rank!r}")
 
 
 def generate(
@@ -68,11 +89,7 @@ def generate(
         ValueError: if a number is out of range.
         FileError: if the folder holds shards of another configuration.
     """
-    for name, value in (("count", count), ("per_shard", per_shard), ("world", world)):
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} must be a whole number above 0, got {value!r}")
-    if not isinstance(rank, int) or not 0 <= rank < world:
-        raise ValueError(f"rank must lie in 0..{world - 1} (world = {world}), got {rank!r}")
+    check_split(count, per_shard, rank, world)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     whole = {**configuration, "count": count, "per_shard": per_shard}

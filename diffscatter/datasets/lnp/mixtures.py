@@ -38,7 +38,16 @@ from diffscatter.core.pytree import struct
 from diffscatter.datasets.lnp.base import Base
 from diffscatter.datasets.lnp.noise import NOISES, STRENGTH
 
-__all__ = ["MEANS", "SPREADS", "TASKS", "Mixture", "drawer", "sampler", "size_weights"]
+__all__ = [
+    "MEANS",
+    "SPREADS",
+    "TASKS",
+    "Mixture",
+    "check_options",
+    "drawer",
+    "sampler",
+    "size_weights",
+]
 
 MEANS = (25.0, 95.0)  # nm
 SPREADS = {"text": (1.0, 4.0), "listings": (0.1, 0.4)}  # nm
@@ -86,6 +95,28 @@ def size_weights(sizes: Array, mean: Array, deviation: Array) -> Array:
     )
 
 
+def check_options(
+    task: str,
+    spread: str = "text",
+    noise: str = "lognormal",
+    strength: tuple[float, float] = STRENGTH,
+) -> None:
+    """Refuse what :func:`sampler` would, before base curves are made.
+
+    Raises:
+        ValueError: naming the option, its value and what is known.
+    """
+    for name, given, known in (
+        ("task", task, TASKS),
+        ("spread", spread, SPREADS),
+        ("noise", noise, NOISES),
+    ):
+        if given not in known:
+            raise ValueError(f"{name} must be one of {', '.join(known)}, got {given!r}")
+    if not 0 < strength[0] < strength[1]:
+        raise ValueError(f"strength must be a range of numbers above 0, got {strength}")
+
+
 def sampler(
     base: Base,
     task: str,
@@ -106,17 +137,9 @@ def sampler(
     Raises:
         ValueError: for an unknown name, a missing type, or a range that is none.
     """
-    for name, given, known in (
-        ("task", task, TASKS),
-        ("spread", spread, SPREADS),
-        ("noise", noise, NOISES),
-    ):
-        if given not in known:
-            raise ValueError(f"{name} must be one of {', '.join(known)}, got {given!r}")
+    check_options(task, spread, noise, strength)
     if missing := set(TASKS[task]) - set(base.kinds):
         raise ValueError(f"base holds types {base.kinds}; {task} needs {sorted(missing)} too")
-    if not 0 < strength[0] < strength[1]:
-        raise ValueError(f"strength must be a range of numbers above 0, got {strength}")
     rows = jnp.array([base.kinds.index(kind) for kind in TASKS[task]])
     curves = jnp.asarray(base.intensity)[rows].astype(jnp.float32)
     sizes = jnp.asarray(base.sizes, jnp.float32)
