@@ -16,12 +16,12 @@ from flax import nnx
 from jax import Array
 
 from diffscatter.networks.blocks import (
+    Conv,
     ConvNorm,
+    Dense,
     ResidualBlock,
     SqueezeBlock,
     Standardise,
-    conv,
-    dense,
 )
 from diffscatter.networks.heads import Head
 
@@ -58,13 +58,13 @@ class TwoLayerCNN(nnx.Module):
         if ending not in _ENDINGS:
             raise ValueError(f"ending must be one of {', '.join(_ENDINGS)}, got {ending!r}")
         rngs = nnx.Rngs(key)
-        layer = ConvNorm if normalised else conv
+        layer = ConvNorm if normalised else Conv
         self.standardise = Standardise(points)
         self.first = layer(1, 32, 5, rngs=rngs)
         self.second = layer(32, 64, 3, rngs=rngs)
-        self.hidden = dense(64 * points, 64, rngs=rngs)
+        self.hidden = Dense(64 * points, 64, rngs=rngs)
         self.dropout = nnx.Dropout(dropout, rngs=rngs)
-        self.last = dense(64, outputs, rngs=rngs)
+        self.last = Dense(64, outputs, rngs=rngs)
         self.ending = ending
 
     def __call__(self, curves: Array) -> Array:
@@ -105,9 +105,9 @@ class PlainCNN(nnx.Module):
                 for inputs, outputs, kernel in ((1, 32, 5), (32, 64, 5), (64, 128, 3))
             ]
         )
-        self.hidden = nnx.List([dense(128 * points, 256, rngs=rngs), dense(256, 64, rngs=rngs)])
+        self.hidden = nnx.List([Dense(128 * points, 256, rngs=rngs), Dense(256, 64, rngs=rngs)])
         self.dropout = nnx.Dropout(0.15, rngs=rngs)
-        self.last = dense(64, 1, rngs=rngs)
+        self.last = Dense(64, 1, rngs=rngs)
 
     def __call__(self, curves: Array) -> Array:
         """Return fractions, ``(batch,)``."""
@@ -134,7 +134,7 @@ class ResNet(nnx.Module):
         self.standardise = Standardise(points)
         self.entry = ConvNorm(1, 64, 7, rngs=rngs)
         self.blocks = nnx.List([ResidualBlock(64, rngs=rngs) for _ in range(3)])
-        self.last = dense(64, classes, rngs=rngs)
+        self.last = Dense(64, classes, rngs=rngs)
 
     def __call__(self, curves: Array) -> Array:
         """Return logits, ``(batch, classes)``."""
@@ -182,7 +182,7 @@ class CurveNet(nnx.Module):
         rngs = nnx.Rngs(key)
         self.heads = tuple(heads.items())
         self.standardise = Standardise(points, scale_free=scale_free)
-        self.entry = conv(1, widths[0], 11, stride=2, rngs=rngs)
+        self.entry = Conv(1, widths[0], 11, stride=2, rngs=rngs)
         self.blocks = nnx.List(
             [
                 SqueezeBlock(inputs, outputs, rngs=rngs)
@@ -192,14 +192,14 @@ class CurveNet(nnx.Module):
         length = points
         for _ in widths:
             length = -(-length // 2)
-        self.hidden = dense(length * widths[-1], features, rngs=rngs)
+        self.hidden = Dense(length * widths[-1], features, rngs=rngs)
         self.centres = nnx.Dict(
-            {name: dense(features, head.centres, rngs=rngs) for name, head in self.heads}
+            {name: Dense(features, head.centres, rngs=rngs) for name, head in self.heads}
         )
         self.spreads = nnx.Dict(
             {
                 name: nnx.List(
-                    [dense(features, 32, rngs=rngs), dense(32, head.spreads, rngs=rngs)]
+                    [Dense(features, 32, rngs=rngs), Dense(32, head.spreads, rngs=rngs)]
                 )
                 for name, head in self.heads
                 if head.spreads

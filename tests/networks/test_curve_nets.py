@@ -114,13 +114,19 @@ def test_endings_are_fractions(ending, outputs, total):
         np.testing.assert_allclose(out.sum(axis=1), total, atol=1e-6)
 
 
+@pytest.mark.parametrize(("points", "kernel", "stride"), [(12, 3, 1), (13, 5, 2), (12, 11, 2)])
+def test_convolution_against_xlas(points, kernel, stride):
+    layer = filled(lambda: blocks.Conv(2, 3, kernel, stride=stride, rngs=nnx.Rngs(0)))
+    x = np.random.default_rng(1).normal(size=(2, points, 2)).astype(np.float32)
+    expected = jax.lax.conv_general_dilated(
+        x, layer.kernel[...], (stride,), "SAME", dimension_numbers=("NWC", "WIO", "NWC")
+    )
+    np.testing.assert_allclose(layer(x), expected + layer.bias[...], atol=1e-6)
+
+
 def test_residual_blocks_against_their_equation():
     block = filled(lambda: blocks.ResidualBlock(3, rngs=nnx.Rngs(0)))
     x = jax.random.normal(KEY, (2, 12, 3))
-    convolved = lambda layer, x: sum(
-        jnp.pad(x, ((0, 0), (1, 1), (0, 0)))[:, k : k + 12] @ layer.kernel[...][k]
-        for k in range(3)
-    ) + layer.bias[...]  # fmt: skip
     normed = lambda n, x: (
         n.scale[...] * (x - n.mean[...]) / jnp.sqrt(n.var[...] + 1e-5) + n.bias[...]
     )
@@ -128,8 +134,8 @@ def test_residual_blocks_against_their_equation():
     @jax.jit
     def expected(x):
         first = block.first
-        inner = jnp.maximum(normed(first.norm, convolved(first.conv, x)), 0)
-        return jnp.maximum(normed(block.norm, convolved(block.conv, inner)) + x, 0)
+        inner = jnp.maximum(normed(first.norm, first.conv(x)), 0)
+        return jnp.maximum(normed(block.norm, block.conv(inner)) + x, 0)
 
     np.testing.assert_allclose(jax.jit(lambda x: block(x))(x), expected(x), atol=1e-5)
 
@@ -137,9 +143,9 @@ def test_residual_blocks_against_their_equation():
 @pytest.mark.parametrize("kind", ["conv", "dense"])
 def test_initial_weights_are_torchs(kind):
     if kind == "conv":
-        layer, fan_in = nnx.jit(lambda: blocks.conv(16, 32, 5, rngs=nnx.Rngs(0)))(), 80
+        layer, fan_in = nnx.jit(lambda: blocks.Conv(16, 32, 5, rngs=nnx.Rngs(0)))(), 80
     else:
-        layer, fan_in = nnx.jit(lambda: blocks.dense(64, 32, rngs=nnx.Rngs(0)))(), 64
+        layer, fan_in = nnx.jit(lambda: blocks.Dense(64, 32, rngs=nnx.Rngs(0)))(), 64
     weights, offsets = np.asarray(layer.kernel[...]), np.asarray(layer.bias[...])
     assert max(abs(weights).max(), abs(offsets).max()) <= fan_in**-0.5
     assert offsets.std() > 0
