@@ -154,16 +154,18 @@ def pattern(
     mask: Any = None,
     decades: float = 6.0,
     unit: str = "",
+    centre: Sequence[float] | None = None,
 ) -> "Figure":
     """Draw detector images on one logarithmic scale, with the beam centre marked.
 
     Args:
         images: one image ``(ny, nx)``, or a mapping of titles to images of one shape.
         kx, ky: transverse wave vectors of columns and rows, 1/nm. Without them the axes count
-            pixels from the beam, which is pixel ``n // 2``.
+            pixels from the beam, which is pixel ``n // 2`` unless ``centre`` says otherwise.
         mask: True where a pixel counts, ``(ny, nx)``; the rest is left grey.
         decades: of intensity shown below the brightest pixel.
         unit: of the intensity.
+        centre: column and row of the beam, where axes count pixels from it.
     """
     from matplotlib.colors import LogNorm
 
@@ -185,9 +187,10 @@ def pattern(
     figure = _figure(0.8 + 3.6 * len(named), 3.4)
     panels = np.atleast_1d(figure.subplots(1, len(named), sharex=True, sharey=True))
     for panel, (title, image) in zip(panels, named.items(), strict=True):
+        beam = centre or tuple(n // 2 for n in image.shape[::-1])
         x, y = (
-            np.arange(n) - n // 2 if label else np.asarray(k, float)
-            for n, k in zip(image.shape[::-1], (kx, ky), strict=True)
+            np.arange(n) - c if label else np.asarray(k, float)
+            for n, c, k in zip(image.shape[::-1], beam, (kx, ky), strict=True)
         )
         drawn = panel.pcolormesh(x, y, image, norm=norm, cmap="inferno", shading="nearest")
         panel.plot(0, 0, "+", color="#56B4E9", markersize=9, markeredgewidth=1.2)

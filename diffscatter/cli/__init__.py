@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from diffscatter import __version__
-from diffscatter.cli import analyse, benchmark, check, dataset, demo, fit, models
+from diffscatter.cli import analyse, benchmark, check, dataset, demo, fit, models, simulate
 from diffscatter.cli.options import as_options, take_defaults
 
 __all__ = ["main"]
@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"diffscatter {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (demo, fit, analyse, models, dataset, check, benchmark):
+    for module in (demo, simulate, fit, analyse, models, dataset, check, benchmark):
         command = module.add(commands)
         command.set_defaults(run=module.run, parser=command)
     return parser
