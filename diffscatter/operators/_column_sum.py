@@ -51,7 +51,13 @@ class Detector(NamedTuple):
 
 
 def detector(
-    kx: ArrayLike, ky: ArrayLike, wavelength: ArrayLike, terms: int, dtype
+    kx: ArrayLike,
+    ky: ArrayLike,
+    wavelength: ArrayLike,
+    terms: int,
+    dtype,
+    *,
+    reach: float | None = None,
 ) -> Detector:
     """Return the :class:`Detector` of two axes; gradients reach all but ``terms``.
 
@@ -64,6 +70,7 @@ def detector(
         wavelength: nm.
         terms: nodes in q_z.
         dtype: real dtype of the arrays.
+        reach: transverse wave vector beyond which pixels do not count, 1/nm; k if None.
     """
     known = [concrete(value) for value in (kx, ky, wavelength)]
     if any(value is None for value in known):
@@ -72,15 +79,17 @@ def detector(
     else:
         kx, ky, wavelength = (np.asarray(value, float) for value in known)
         (kx, *columns), (ky, *rows), xp = _folded(kx), _folded(ky), np
-    nodes, modes = _interpolation(xp, kx, ky, 2 * np.pi / wavelength, terms)
+    nodes, modes = _interpolation(xp, kx, ky, 2 * np.pi / wavelength, terms, reach)
     plan = Detector(kx, ky, tuple(columns), tuple(rows), nodes, modes)
     return jax.tree.map(lambda v: v if v.dtype.kind == "i" else v.astype(dtype), plan)
 
 
-def _interpolation(xp: ModuleType, kx, ky, k, terms: int):
+def _interpolation(xp: ModuleType, kx, ky, k, terms: int, reach):
     """Return nodes and modes of a :class:`Detector`; xp is numpy or ``jax.numpy``."""
     transverse = ky[:, None] ** 2 + kx**2
     inside = transverse < k * k
+    if reach is not None:
+        inside = inside & (transverse <= reach * reach)
     # Beyond the circle the root is taken of a harmless number: its derivative stays finite.
     kz = xp.sqrt(xp.where(inside, k * k - transverse, k * k))
     qz = xp.where(inside, -transverse / (k + kz), 0.0)

@@ -1,0 +1,88 @@
+"""A body from its pattern: an ellipsoid of voxels comes back, and what cannot be is refused."""
+
+import numpy as np
+import pytest
+
+from diffscatter import pipelines
+from diffscatter.analysis.registration import compare_bodies
+from diffscatter.core.data import Pattern
+from diffscatter.core.pytree import replace
+from diffscatter.operators import multislice
+from diffscatter.shapes import Ellipsoid, rasterise
+
+WAVELENGTH, LENGTH = 13.5, 12.5
+AXIS = (np.arange(48) - 24) * 0.018  # 1/nm
+PHYSICS = {"wavelength": WAVELENGTH, "attenuation_length": LENGTH, "physics": "attenuated"}
+BODY = Ellipsoid(semi_axes=[26.0, 36.0, 45.0], rotation=[0.5, 0.9, 0.2])
+BLANK = Pattern(image=np.ones((48, 48)), kx=AXIS, ky=AXIS)
+
+
+@pytest.fixture(scope="module")
+def intensity():
+    density = rasterise(BODY, 64, 1.6).values
+    field = multislice.attenuated_field(density, 1.6, WAVELENGTH, LENGTH, AXIS, AXIS)
+    return np.abs(np.asarray(field)) ** 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scale", ["log", "linear"])
+def test_an_ellipsoid_comes_back(intensity, scale):
+    if scale == "log":
+        image = 3.0 * np.log1p(intensity / (1e-4 * intensity.max()))
+        mask = np.hypot(AXIS[:, None], AXIS) > 0.03  # a hole about the beam
+    else:
+        expected = 1e6 * intensity / intensity.sum() + 0.5
+        image, mask = np.random.default_rng(0).poisson(expected), None
+    pattern = replace(BLANK, image=image, mask=mask)
+    shares = []
+    found = pipelines.reconstruct(
+        pattern,
+        **PHYSICS,
+        method="solid",
+        start="cold",
+        scale=scale,
+        progress=lambda words, share: shares.append(share),
+    )
+    assert found.status.startswith("reliable"), found.status
+    assert (found.method, found.solid) == ("solid", "sphere")
+    again = np.asarray(rasterise(BODY, 64, found.pitch).values)
+    compared = compare_bodies(found.density, again, found.pitch)
+    # The axes to about 1 nm in 36: three of them, twice in the union.
+    assert compared.seen > 0.95, compared
+    residual = (found.fitted - image)[found.fitted > 0] if scale == "log" else 0
+    assert np.sqrt(np.mean(np.square(residual))) < 0.05 * np.max(image)
+    assert shares and max(shares) <= 1
+    assert found.density.shape == found.determined.shape == (64, 64, 64)
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        ({"image": np.zeros((48, 48))}, {}, "the pattern is 0"),
+        ({}, {}, "the same wherever it counts"),
+        ({"image": np.ones(48)}, {}, r"must be \(ny, nx\), got shape \(48,\)"),
+        ({"mask": np.ones((48, 47), bool)}, {}, r"mask must have the shape of the pattern"),
+        ({"mask": np.zeros((48, 48), bool)}, {}, "the mask leaves no pixel"),
+        ({"kx": 1 + AXIS + 0.5}, {}, "no pixel lies inside the Ewald circle"),
+        ({"kx": AXIS[::-1]}, {}, "kx must ascend"),
+        ({"ky": AXIS[1:]}, {}, r"ky must be \(48,\)"),
+        ({"kx": None}, {}, "no axes"),
+        ({"image": np.full((48, 48), np.nan)}, {}, "must be finite"),
+        ({}, {"wavelength": 0.0}, "wavelength must be above 0"),
+        ({}, {"attenuation_length": -1.0}, "attenuation_length must be above 0"),
+        ({}, {"attenuation_length": None}, "takes attenuation_length"),
+        ({}, {"physics": "multislice"}, "takes chi"),
+        (
+            {},
+            {"physics": "multislice", "attenuation_length": None, "chi": -0.1 - 0.1j},
+            "must not amplify",
+        ),
+        ({}, {"physics": "born"}, "physics must be one of"),
+        ({}, {"scale": "sqrt"}, "scale must be one of"),
+        ({}, {"start": "warm"}, "start must be one of"),
+        ({}, {"method": "spheres"}, "method must be one of"),
+    ],
+)
+def test_what_cannot_be_is_refused(change, options, message):
+    with pytest.raises(ValueError, match=message):
+        pipelines.reconstruct(replace(BLANK, **change), **PHYSICS | options)
