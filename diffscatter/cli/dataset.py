@@ -57,6 +57,7 @@ def run(options: argparse.Namespace) -> None:
     configuration = _configuration(options.configuration)
     start_jax()
     from diffscatter.core.files import write_atomic
+    from diffscatter.datasets import lnp
     from diffscatter.io import shards
     from diffscatter.report import versions
 
@@ -69,7 +70,7 @@ def run(options: argparse.Namespace) -> None:
             options.output,
             sample,
             **sizes,
-            configuration=configuration,
+            configuration=configuration | {"version": lnp.VERSION},
             rank=options.rank,
             world=options.world,
             progress=progress,

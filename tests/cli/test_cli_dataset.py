@@ -1,13 +1,17 @@
 """``diffscatter dataset``: shards from the shell, by several ranks, and what is refused."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from diffscatter import cli
+from diffscatter.cli import dataset
+from diffscatter.datasets import lnp
 from diffscatter.io import shards
 
+ROOT = Path(__file__).parents[2]
 SMALL = """
 task = "fraction"
 seed = 5
@@ -41,7 +45,7 @@ def test_ranks_make_what_one_makes(configuration, tmp_path, capsys):
     assert json.loads((two / "summary-00001.json").read_text())["world"] == 2
 
     (arrays, stored), (again, _) = shards.read(one), shards.read(two)
-    assert stored == summary["configuration"]
+    assert stored == summary["configuration"] | {"version": lnp.VERSION}
     assert arrays["curves"].shape == (7, 500) and arrays["curves"].dtype == np.float32
     np.testing.assert_array_equal(arrays["target"], arrays["fractions"][:, 0])
     assert np.unique(arrays["target"]).size == 7
@@ -66,6 +70,14 @@ def test_ranks_make_what_one_makes(configuration, tmp_path, capsys):
 def test_a_bad_configuration_is_one_line(configuration, refused, text, message):
     configuration.write_text(text)
     assert message in refused("dataset", configuration)
+
+
+def test_the_example_says_what_stands_without_it():
+    """Every entry is there, and all but the rounded strength are the defaults."""
+    given = dataset._configuration(ROOT / "examples" / "lnp.toml")
+    assert given.keys() == dataset._DEFAULTS.keys()
+    np.testing.assert_allclose(given.pop("strength"), dataset._DEFAULTS["strength"], rtol=1e-8)
+    assert given.items() <= dataset._DEFAULTS.items()
 
 
 def test_a_bad_rank_is_one_line(configuration, refused, tmp_path):

@@ -3,6 +3,7 @@
 from diffscatter.datasets.lnp.base import (
     HELD_OUT,
     TRAINED,
+    VERSION,
     Base,
     Q,
     base_curves,
@@ -28,6 +29,7 @@ __all__ = [
     "STRENGTH",
     "TASKS",
     "TRAINED",
+    "VERSION",
     "Base",
     "Mixture",
     "Q",
