@@ -101,7 +101,8 @@ class HalfSpaces(Solid):
         length = jnp.where(real, jnp.where(real, high, 0.0) - jnp.where(real, low, 0.0), 0.0)
         unit, b = self._unit_normals(), jnp.asarray(self.offsets)
         cosine = jnp.einsum("ia,ja->ij", unit, unit, precision="highest")
-        sine = jnp.sqrt(jnp.where(real, 1 - cosine**2, 1.0))
+        cross = jnp.cross(unit[:, None], unit[None])
+        sine = jnp.sqrt(jnp.where(real, jnp.sum(cross**2, axis=-1), 1.0))
         apothem = (b[None, :] - b[:, None] * cosine) / sine
         return jnp.sum(b[:, None] * apothem * length) / 6
 
@@ -131,9 +132,11 @@ class HalfSpaces(Solid):
         unit, b = self._unit_normals(), jnp.asarray(self.offsets)
         m = b.size
         cosine = jnp.einsum("ia,ja->ij", unit, unit, precision="highest")
-        parallel = 1 - cosine**2 < 1e-9
-        safe = jnp.where(parallel, 1.0, 1 - cosine**2)
         along = jnp.cross(unit[:, None], unit[None])
+        # The squared sine; 1 - cosine^2 drowns in the rounding of single precision.
+        squared = jnp.sum(along**2, axis=-1)
+        parallel = squared < 1e-9
+        safe = jnp.where(parallel, 1.0, squared)
         along = jnp.where(parallel[..., None], 0.0, along) / jnp.sqrt(safe)[..., None]
         # The point of both planes nearest the centre: a combination of their normals.
         first = (b[:, None] - b[None, :] * cosine) / safe

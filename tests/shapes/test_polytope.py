@@ -9,6 +9,7 @@ from scipy.spatial import ConvexHull, HalfspaceIntersection
 
 from diffscatter import shapes
 from diffscatter.analysis import curve_error
+from diffscatter.core.rotations import from_rotation_vector
 from diffscatter.operators import saxs
 from tests.shapes import closed_forms
 
@@ -40,6 +41,17 @@ def test_volume_of_solids_whose_corners_join_more_than_three_faces():
         tetrahedron = shapes.HalfSpaces(normals=TETRAHEDRON, offsets=np.full(4, 3**-0.5))
         # The cube of half side 1 scaled threefold circumscribes the dual tetrahedron.
         np.testing.assert_allclose(tetrahedron.volume, 8 / 3, rtol=1e-12)
+
+
+def test_volume_in_single_precision():
+    """Opposite faces are parallel to rounding: nothing may be made of where they meet."""
+    turned = SIGNS @ np.asarray(from_rotation_vector(jnp.array([0.3, 0.2, 0.9]))).T
+    body = shapes.HalfSpaces(
+        normals=jnp.asarray(turned, jnp.float32), offsets=jnp.full(8, 80.0, jnp.float32)
+    )
+    assert body.volume.dtype == jnp.float32
+    # Half-diagonal sqrt(3) b; forty terms of rounding 6e-8.
+    np.testing.assert_allclose(body.volume, 4 / 3 * (80 * 3**0.5) ** 3, rtol=3e-6)
 
 
 def test_volume_differentiates():

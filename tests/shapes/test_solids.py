@@ -9,6 +9,7 @@ from scipy.spatial import ConvexHull, HalfspaceIntersection
 
 from diffscatter.core.rotations import from_rotation_vector
 from diffscatter.shapes import solid, solids
+from diffscatter.shapes.occupancy import occupancy
 
 S2, S5 = 2**0.5, 5**0.5
 T = 1.8392867552141612  # tribonacci constant
@@ -173,6 +174,14 @@ def test_dtype_and_batches():
     make = jax.jit(lambda size: solid("icosahedron", size=size, stretch=1.3).offsets)
     apart = [make(size) for size in sizes]
     np.testing.assert_allclose(jax.jit(jax.vmap(make))(sizes), apart, rtol=1e-5)
+
+
+def test_voxels_of_a_cut_solid_hold_its_volume():
+    body = solid("decahedron", size=12.0, stretch=1.3, cut=0.6, rotation=(0.4, 0.3, 0.1))
+    filled = occupancy(body.normals, body.offsets, 36, 1.0)
+    # Second order in the width of a column, half a voxel, over the size.
+    expected = volume(*(np.asarray(v, float) for v in (body.normals, body.offsets)))
+    assert float(filled.sum()) == pytest.approx(expected, rel=0.5**2 / 12)
 
 
 def test_names():
