@@ -8,8 +8,9 @@ from scipy.optimize import minimize
 
 from diffscatter.analysis import compare_bodies
 from diffscatter.operators import multislice
+from diffscatter.pipelines.bodies.geometry import chi_of_attenuation
 from diffscatter.pipelines.bodies.profiles import ProfiledCounts, ProfiledDisplay
-from diffscatter.pipelines.bodies.voxels import chi_of_attenuation, fit_voxel_body
+from diffscatter.pipelines.bodies.voxels import fit_voxel_body
 
 WAVELENGTH, PITCH, N = 13.5, 6.0, 20
 AXIS = np.linspace(-0.35, 0.35, 33)

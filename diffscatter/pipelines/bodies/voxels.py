@@ -9,7 +9,6 @@ stands: what the data do not move stays as it started.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -19,9 +18,10 @@ from jax.typing import ArrayLike
 from diffscatter.core.pytree import static, struct
 from diffscatter.fitting import fit_voxels
 from diffscatter.operators import multislice
+from diffscatter.pipelines.bodies.geometry import Geometry, counting
 from diffscatter.pipelines.bodies.profiles import ProfiledCounts, ProfiledDisplay
 
-__all__ = ["VoxelBody", "chi_of_attenuation", "fit_voxel_body"]
+__all__ = ["VoxelBody", "fit_voxel_body"]
 
 # Of a displayed pattern, 0 to 1: 8-bit steps make .001, voxels of 5 nm some .01.
 _DISPLAY_SIGMA = 0.01
@@ -50,36 +50,15 @@ class VoxelBody:
     status: str
 
 
-class _Geometry(NamedTuple):
-    """What the compiled program is made for; hashable."""
-
-    pitch: float
-    wavelength: float
-    chi: complex
-    kx: bytes
-    ky: bytes
-
-
 @struct
 class _Forward:
     """Density to data: straight rays, then the profiled display."""
 
     display: ProfiledDisplay | ProfiledCounts
-    geometry: _Geometry = static()
+    geometry: Geometry = static()
 
     def __call__(self, density: Array) -> Array:
-        pitch, wavelength, chi, kx, ky = self.geometry
-        axes = (np.frombuffer(axis) for axis in (kx, ky))
-        f = multislice.amplitude(density * np.complex64(chi), pitch, wavelength, *axes)
-        return self.display(f.real**2 + f.imag**2)
-
-
-def chi_of_attenuation(attenuation_length: float, wavelength: float) -> complex:
-    r"""Return the n - 1 under which a field merely falls to 1/e over a length, nm.
-
-    .. math:: e^{ik\chi z} = e^{-z/L},\qquad \chi = \frac{i\lambda}{2\pi L}
-    """
-    return 1j * wavelength / (2 * np.pi * attenuation_length)
+        return self.display(self.geometry.intensity(density, multislice.amplitude))
 
 
 def fit_voxel_body(
@@ -106,7 +85,7 @@ def fit_voxel_body(
         data: counts, or a published display. Shape ``(nky, nkx)``.
         kx, ky: transverse wave vectors, 1/nm.
         wavelength: nm.
-        chi: n - 1; :func:`chi_of_attenuation` for the absorption-only field.
+        chi: n - 1; :func:`.chi_of_attenuation` for the absorption-only field.
         scale: ``"linear"`` for counts, compared by their Poisson deviance, or ``"log"`` for a
             display of unknown contrast and offset, compared by squares of 0.01.
         weight: of each pixel, 0 where it does not count; None for all. Pixels beyond the Ewald
@@ -120,20 +99,14 @@ def fit_voxel_body(
     """
     if scale not in ("linear", "log"):
         raise ValueError(f"scale must be 'linear' or 'log', got {scale!r}")
-    kx, ky = np.asarray(kx, float), np.asarray(ky, float)
     data = np.asarray(data, np.float32)
-    weight = np.ones(data.shape) if weight is None else np.asarray(weight)
-    weight = np.where(_inside(kx, ky, wavelength), weight, 0).astype(np.float32)
-    if not weight.any():
-        raise ValueError("no pixel counts: all lie outside the Ewald circle or are masked")
+    weight = counting(weight, kx, ky, wavelength)
     data = np.where(weight > 0, data, 0)
     logarithmic = scale == "log"
     display = (ProfiledDisplay if logarithmic else ProfiledCounts)(
         data=jnp.asarray(data), weight=jnp.asarray(weight)
     )
-    geometry = _Geometry(
-        float(pitch), float(wavelength), complex(chi), kx.tobytes(), ky.tobytes()
-    )
+    geometry = Geometry.of(pitch, wavelength, chi, kx, ky)
     # Masked pixels fit exactly: the mean square is taken over all, so sigma makes up for them.
     share = float(np.mean(weight**2))
     fit = fit_voxels(
@@ -157,10 +130,6 @@ def fit_voxel_body(
         rms=float(np.sqrt(np.mean((fitted - data)[counts] ** 2))),
         status=fit.status,
     )
-
-
-def _inside(kx: np.ndarray, ky: np.ndarray, wavelength: float) -> np.ndarray:
-    return ky[:, None] ** 2 + kx**2 < (2 * np.pi / wavelength) ** 2
 
 
 @lru_cache(maxsize=4)
