@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> None:
 
     split = (configuration[k] for k in ("count", "per_shard"))
     shards.check_split(*split, options.rank, options.world)
-    sample = _lnp(configuration)
+    sample = _lnp(configuration, options.rank)
     sizes = {name: configuration.pop(name) for name in ("count", "per_shard")}
     with _bar("shards") as progress:
         done = shards.generate(
@@ -130,7 +130,7 @@ def _configuration(path: Path) -> dict[str, Any]:
     return complete
 
 
-def _lnp(configuration: dict[str, Any]) -> Callable[[int, int], dict]:
+def _lnp(configuration: dict[str, Any], rank: int) -> Callable[[int, int], dict]:
     """Return the samples of a configuration: curve i depends on the seed and on i alone."""
     import dataclasses
 
@@ -145,10 +145,13 @@ def _lnp(configuration: dict[str, Any]) -> Callable[[int, int], dict]:
     options = {name: wanted[name] for name in ("spread", "noise")}
     options["strength"] = tuple(wanted["strength"])
     lnp.check_options(task, **options)
+    # Ranks that start together begin with different types, and find the others' in the cache.
+    kinds = lnp.TASKS[task]
+    first = rank % len(kinds)
     low, high, step = (wanted[k] for k in ("first_size", "last_size", "size_step"))
     with _bar("base curves") as progress:
         base = lnp.base_curves(
-            lnp.TASKS[task],
+            (*kinds[first:], *kinds[:first]),
             np.arange(low, high + step / 2, step),
             route=wanted["route"],
             folder=cache_folder("lnp"),
