@@ -162,17 +162,16 @@ def views(surface: Surface, determined: Any, pitch: float) -> "Figure":
 
     seen = _is_seen(surface, np.asarray(determined, bool), pitch)
     colors = np.where(seen[:, None], to_rgb(_SEEN), to_rgb(_FAR))
-    middle = surface.corners.reshape(-1, 3).min(axis=0) / 2
-    middle = middle + surface.corners.reshape(-1, 3).max(axis=0) / 2
-    reach = np.linalg.norm(surface.corners - middle, axis=2).max() * 1.08
+    planes = {title: _plane(*axes) for title, axes in _VIEWS.items()}
+    points = surface.corners.reshape(-1, 3)
+    middle = (points.min(axis=0) + points.max(axis=0)) / 2
+    reach = 1.12 * max(np.abs((points - middle) @ flat).max() for flat in planes.values())
 
     figure = _figure(9.6, 3.9)
     panels = figure.subplots(1, 3)
-    for panel, (title, (right, up)) in zip(panels, _VIEWS.items(), strict=True):
-        right, up = np.array(right), np.array(up)
-        right, up = right / np.linalg.norm(right), up / np.linalg.norm(up)
+    for panel, (title, flat) in zip(panels, planes.items(), strict=True):
+        right, up = flat.T
         toward = np.cross(right, up)
-        flat = np.stack([right, up], axis=1)
         light = toward + 0.5 * up - 0.35 * right
         facing = surface.outward @ toward > 0
         corners, normals = surface.corners[facing], surface.outward[facing]
@@ -200,6 +199,12 @@ def views(surface: Surface, determined: Any, pitch: float) -> "Figure":
     words = ["near half of each column: determined", "far half: hardly determined"]
     figure.legend(handles, words, loc="outside lower center", ncols=2, frameon=False)
     return figure
+
+
+def _plane(right: tuple, up: tuple) -> np.ndarray:
+    """Return the unit vectors to the right and up of a view, as columns ``(3, 2)``."""
+    axes = np.array([right, up], float)
+    return (axes / np.linalg.norm(axes, axis=1, keepdims=True)).T
 
 
 def _label(panel: Any, title: str) -> None:

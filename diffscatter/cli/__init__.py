@@ -7,12 +7,23 @@ cheap to import and load what they need when they run.
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from diffscatter import __version__
-from diffscatter.cli import analyse, benchmark, check, dataset, demo, fit, models, simulate
+from diffscatter.cli import (
+    analyse,
+    benchmark,
+    check,
+    dataset,
+    demo,
+    fit,
+    models,
+    reconstruct,
+    simulate,
+)
 from diffscatter.cli.options import as_options, take_defaults
 
 __all__ = ["main"]
@@ -47,7 +58,12 @@ def _say(message: str, status: int) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that refuses in one line."""
+    """A parser that refuses in one line, and takes complex numbers for numbers."""
+
+    def __init__(self, *arguments, **keywords):
+        super().__init__(*arguments, **keywords)
+        # As of Python 3.14: before, -0.11+0.079j was taken for an option.
+        self._negative_number_matcher = re.compile(r"-\.?\d")
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
@@ -60,7 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"diffscatter {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (demo, simulate, fit, analyse, models, dataset, check, benchmark):
+    modules = (demo, simulate, reconstruct, fit, analyse, models, dataset, check, benchmark)
+    for module in modules:
         command = module.add(commands)
         command.set_defaults(run=module.run, parser=command)
     return parser

@@ -33,9 +33,9 @@ def test_version_and_help_load_no_jax(process):
     )
     done = process(code=code)
     assert not done.returncode, done.stderr
-    for command in ("demo", "fit", "models", "dataset", "check", "benchmark"):
+    for command in ("demo", "simulate", "reconstruct", "fit", "models", "dataset", "check"):
         assert f"  {command}" in done.stdout
-    for command in ("simulate", "reconstruct", "train"):
+    for command in ("train", "infer"):
         assert command not in done.stdout
 
 
