@@ -8,6 +8,7 @@ from scipy.optimize import minimize
 
 from diffscatter.analysis import compare_bodies
 from diffscatter.operators import multislice
+from diffscatter.pipelines.bodies.choose import voxels_of
 from diffscatter.pipelines.bodies.geometry import chi_of_attenuation
 from diffscatter.pipelines.bodies.profiles import ProfiledCounts, ProfiledDisplay
 from diffscatter.pipelines.bodies.voxels import fit_voxel_body
@@ -34,6 +35,14 @@ def intensity(density):
 TRUTH, START = ellipsoid((5, 6, 4.6)), ellipsoid((5.2, 5.5, 5.1))
 WEIGHT = np.ones((33, 33))
 WEIGHT[14:19, 14:19] = 0
+
+
+def test_a_body_stands_in_the_middle_of_its_voxels():
+    polar = np.concatenate([np.eye(3) / 20, -np.eye(3) / 25])
+    for n in (16, 17):
+        body = voxels_of(polar, n, 4.0)
+        np.testing.assert_allclose(body, body[::-1, ::-1, ::-1], atol=1e-5)
+        np.testing.assert_allclose(body.sum() * 4.0**3, 45.0**3, rtol=1e-4)
 
 
 def test_the_display_is_profiled_to_its_optimum():

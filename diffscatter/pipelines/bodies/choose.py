@@ -85,7 +85,13 @@ def likeness(one: Trial, other: Trial) -> float:
 
 
 def voxels_of(polar: np.ndarray, n: int, pitch: float) -> np.ndarray:
-    """Return the occupancy of a body about the middle of its box, ``(n, n, n)``."""
+    """Return the occupancy of a body in the middle of its volume, ``(n, n, n)``.
+
+    The middle of the body's box, to which the pattern is blind, is that of the volume, half a
+    voxel below coordinate 0 where n is even: bodies that are made about the middle of theirs
+    then stand on the same voxels, also after these have been merged.
+    """
     normals, offsets = planes_of(recentred(polar)[0])
+    offsets = offsets - (0 if n % 2 else 0.5 * pitch) * normals.sum(axis=1)
     planes = normals.astype(np.float32), offsets.astype(np.float32)
     return np.asarray(occupancy(*planes, n, np.float32(pitch)))
