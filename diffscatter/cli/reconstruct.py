@@ -18,6 +18,8 @@ from diffscatter.cli.patterns import (
 
 __all__ = ["add", "run"]
 
+_MOST_PIXELS = 160  # of an edge: more show no more of a body that the voxels resolve
+
 
 def add(commands: Any) -> argparse.ArgumentParser:
     words = "find the body that scattered one wide-angle pattern"
@@ -88,9 +90,12 @@ def run(options: argparse.Namespace) -> None:
     wavelength = wavelength_of(pattern, options)
     matter = _matter(options, wavelength)
     pattern = placed(pattern, wavelength, options)
+    log = options.scale == "log"
     from diffscatter import pipelines
+    from diffscatter.pipelines.flat import coarser
     from diffscatter.report import Run
 
+    pattern = coarser(pattern, _MOST_PIXELS, mean=log)
     out = console()
     with Run(
         options.output,
@@ -117,7 +122,6 @@ def run(options: argparse.Namespace) -> None:
         from diffscatter.cli.reconstruct_report import collect, is_good
 
         assumed = {"physics": options.physics} | {k: str(v) for k, v in matter.items()}
-        log = options.scale == "log"
         collect(run, pattern, result, wavelength, log=log, assumed=assumed)
     style = "bold" if is_good(result) else "bold red"
     out.print(result.status, style=style, markup=False, highlight=False)

@@ -7,7 +7,7 @@ from diffscatter.core.data import Pattern
 from diffscatter.core.pytree import replace
 from diffscatter.instrument import FlatDetector, regrid
 
-__all__ = ["on_axes"]
+__all__ = ["coarser", "on_axes"]
 
 _SQUARE = 1e-3  # relative difference of the sides of a pixel that counts as none
 _HALF = 0.5  # of a block of pixels that must count, or the block does not
@@ -74,8 +74,7 @@ def on_axes(
     angle = np.asarray(detector.pixels(wavelength).solid_angle)
     image = image * ((step / wavenumber) ** 2 / angle)
     values, seen = regrid(image, detector, wavelength, axis, axis, mask=counts)
-    whole = np.asarray(pattern.image)[pattern.counts]
-    if (whole == np.rint(whole)).all():
+    if _is_whole(pattern):
         values = np.rint(values)  # still counts, of nearly the same noise
     note = f"regridded from a flat detector, blocks of {block} x {block} pixels"
     return replace(
@@ -90,6 +89,38 @@ def on_axes(
         centre=None,
         notes=(*pattern.notes, note),
     )
+
+
+def coarser(pattern: Pattern, most: int, *, mean: bool = False) -> Pattern:
+    """Return a pattern on axes with at most ``most`` pixels an edge, blocks of it added up.
+
+    Args:
+        pattern: on axes of even steps.
+        most: pixels of an edge; a pattern that has no more comes back as it is.
+        mean: average blocks instead, as logarithms ask for.
+    """
+    shape = np.shape(pattern.image)
+    block = -(-max(shape) // most)
+    if block == 1:
+        return pattern
+    image, counts = _in_blocks(np.asarray(pattern.image), pattern.counts, block)
+    if mean:
+        image = image / block**2
+    elif _is_whole(pattern):
+        image = np.rint(image)
+    kx, ky = (
+        np.asarray(k)[0] + (np.arange(n) * block + (block - 1) / 2) * np.diff(k).mean()
+        for k, n in zip((pattern.kx, pattern.ky), reversed(image.shape), strict=True)
+    )
+    note = f"{block} x {block} pixels {'averaged' if mean else 'added up'}"
+    notes = (*pattern.notes, note)
+    return replace(pattern, image=image, mask=counts, kx=kx, ky=ky, notes=notes)
+
+
+def _is_whole(pattern: Pattern) -> bool:
+    """Return whether the pixels that count hold whole numbers."""
+    values = np.asarray(pattern.image)[pattern.counts]
+    return bool((values == np.rint(values)).all())
 
 
 def _in_blocks(image: np.ndarray, counts: np.ndarray, block: int):

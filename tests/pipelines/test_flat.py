@@ -7,6 +7,7 @@ import pytest
 from diffscatter.core.data import Pattern, checked_pattern
 from diffscatter.core.pytree import replace
 from diffscatter.pipelines import on_axes
+from diffscatter.pipelines.flat import coarser
 
 WAVELENGTH, DISTANCE, PIXEL = 13.5, 6e7, 2e6  # nm
 K = 2 * np.pi / WAVELENGTH
@@ -94,6 +95,25 @@ def test_impossible_geometry(given, match):
     pattern = Pattern(image=np.ones((16, 16)))
     with pytest.raises(ValueError, match=match):
         on_axes(pattern, **{"wavelength": WAVELENGTH} | given)
+
+
+@pytest.mark.parametrize("mean", [False, True])
+def test_fewer_pixels(mean):
+    k = np.linspace(-0.4, 0.4, 30)
+    counts = np.random.default_rng(0).poisson(20.0, (29, 30))
+    mask = np.ones((29, 30), bool)
+    mask[:3, :2], mask[4:7, 0] = False, False
+    pattern = checked_pattern(counts, mask, k, np.linspace(-0.3, 0.3, 29))
+    got = coarser(pattern, 10, mean=mean)
+    assert got.image.shape == (10, 10) and not got.counts[0, 0]
+    middle = counts[3:6, 6:9].mean() if mean else counts[3:6, 6:9].sum()
+    assert float(got.image[1, 2]) == pytest.approx(middle)
+    np.testing.assert_allclose(got.kx, k[1::3])
+    # Two of nine are masked: the others stand for them.
+    left = counts[3:6, :3][mask[3:6, :3]].mean()
+    expected = left if mean else np.rint(9 * left)
+    assert float(got.image[1, 0]) == pytest.approx(expected)
+    assert coarser(pattern, 30) is pattern
 
 
 def test_pixels_that_are_not_square_and_axes_already():
