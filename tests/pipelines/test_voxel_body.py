@@ -42,7 +42,8 @@ def test_a_body_stands_in_the_middle_of_its_voxels():
     for n in (16, 17):
         body = voxels_of(polar, n, 4.0)
         np.testing.assert_allclose(body, body[::-1, ::-1, ::-1], atol=1e-5)
-        np.testing.assert_allclose(body.sum() * 4.0**3, 45.0**3, rtol=1e-4)
+        # Of two walls that cross one column of 2 nm, the farther one does not cut it.
+        np.testing.assert_allclose(body.sum() * 4.0**3, 45.0**3, rtol=4 * (2 / 45) ** 2)
 
 
 def test_the_display_is_profiled_to_its_optimum():
