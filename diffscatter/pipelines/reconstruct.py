@@ -24,10 +24,12 @@ from diffscatter.core.checks import check_finite, check_positive
 from diffscatter.core.data import Pattern
 from diffscatter.operators import columns
 from diffscatter.pipelines.bodies.choose import chosen, verdict, voxels_of
-from diffscatter.pipelines.bodies.cold import cold_start
+from diffscatter.pipelines.bodies.cold import GOOD, cold_start
 from diffscatter.pipelines.bodies.convex import NoBody, planes_of, recentred
 from diffscatter.pipelines.bodies.descent import Trial
 from diffscatter.pipelines.bodies.display import Display, of_counts, of_image
+from diffscatter.pipelines.bodies.known import matches, solids_start
+from diffscatter.pipelines.bodies.library import library
 from diffscatter.pipelines.bodies.stages import SETTLED, Stages
 from diffscatter.shapes.heights import heights
 
@@ -144,21 +146,36 @@ def reconstruct(
 
 def _search(stages: Stages, start: str, method: str, seed: int, report) -> list[Trial]:
     """Return the bodies from every start asked for, the best first; starts run side by side."""
-    ways = []
-    streams = np.random.SeedSequence(seed).spawn(2)
-    if start != "library":
-        ways.append(
-            partial(
-                cold_start,
-                stages,
-                np.random.default_rng(streams[0]),
-                solids_only=method == "solid",
-                report=report,
-            )
-        )
-    with ThreadPoolExecutor(len(ways)) as pool:
-        found = [future.result() for future in [pool.submit(way) for way in ways]]
+    first, second = np.random.SeedSequence(seed).spawn(2)
+    common = {"solids_only": method == "solid", "report": report}
+    known = partial(library, **_library_key(stages), progress=report.building)
+    solids = known(kind="solids") if start != "cold" else None
+    with ThreadPoolExecutor(2) as pool:
+        jobs = []
+        if solids is not None:
+            random = np.random.default_rng(first)
+            jobs.append(pool.submit(solids_start, stages, solids, random, **common))
+
+        def polytopes() -> list[Trial]:
+            # What the other start has found already needs no more starts.
+            if any(trial.rms <= GOOD for job in jobs for trial in job.result()):
+                return []
+            return matches(stages, known(kind="polytopes"))
+
+        ways = list(jobs)
+        if start != "library":
+            random = np.random.default_rng(second)
+            ways.append(pool.submit(cold_start, stages, random, polytopes=polytopes, **common))
+        found = [way.result() for way in ways]
     return sorted((trial for some in found for trial in some), key=lambda trial: trial.rms)
+
+
+def _library_key(stages: Stages) -> dict:
+    return {
+        "wavelength": stages.wavelength,
+        "q_max": stages.reach,
+        "chi": stages.chi,
+    }
 
 
 class _Report:
@@ -175,6 +192,11 @@ class _Report:
         with self._lock:
             self._done += 1
             self._progress(words, min(self._done / self._STEPS, 1.0))
+
+    def building(self, done: int, count: int) -> None:
+        """Report a library that is being built, which is no part of the work."""
+        if self._progress is not None:
+            self._progress(f"library of patterns, {done} of {count}", 0.0)
 
 
 def _index(physics: str, chi, attenuation_length, wavelength: float) -> complex:

@@ -8,7 +8,12 @@ from diffscatter.analysis.registration import compare_bodies
 from diffscatter.core.data import Pattern
 from diffscatter.core.pytree import replace
 from diffscatter.operators import multislice
-from diffscatter.shapes import Ellipsoid, rasterise
+from diffscatter.pipelines.bodies.choose import chosen, voxels_of
+from diffscatter.pipelines.bodies.display import of_image
+from diffscatter.pipelines.bodies.known import matches, solids_start
+from diffscatter.pipelines.bodies.library import library
+from diffscatter.pipelines.bodies.stages import Stages
+from diffscatter.shapes import Ellipsoid, cell_averages, rasterise, solid
 
 WAVELENGTH, LENGTH = 13.5, 12.5
 AXIS = (np.arange(48) - 24) * 0.018  # 1/nm
@@ -86,3 +91,30 @@ def test_an_ellipsoid_comes_back(intensity, scale):
 def test_what_cannot_be_is_refused(change, options, message):
     with pytest.raises(ValueError, match=message):
         pipelines.reconstruct(replace(BLANK, **change), **PHYSICS | options)
+
+
+@pytest.mark.slow
+def test_a_solid_comes_back_from_the_library(tmp_path):
+    # A library of few: its own physics and sizes, but no body of the pattern's.
+    few = library(
+        wavelength=WAVELENGTH,
+        q_max=0.414,
+        attenuation_length=LENGTH,
+        count=250,
+        folder=tmp_path,
+    )
+    body = solid("octahedron", size=44.0, rotation=[0.4, 0.8, 0.3], stretch=1.2)
+    density = cell_averages(body, 64, 1.6)
+    field = multislice.attenuated_field(density, 1.6, WAVELENGTH, LENGTH, AXIS, AXIS)
+    intensity = np.abs(np.asarray(field)) ** 2
+    counts = np.ones((48, 48), bool)
+    image = np.log1p(intensity / (1e-4 * intensity.max()))
+    stages = Stages(
+        of_image(image, counts, AXIS, AXIS), WAVELENGTH, 1j * WAVELENGTH / (2 * np.pi * LENGTH)
+    )
+    close = matches(stages, few, count=12)
+    assert [t.rms for t in close] == sorted(t.rms for t in close)
+    found = solids_start(stages, few, np.random.default_rng(0), solids_only=True)
+    best = chosen(found)
+    overlap = compare_bodies(voxels_of(best.polar, 64, 1.6), np.asarray(density), 1.6)
+    assert overlap.seen > 0.95, (overlap, best.label, best.rms)
