@@ -16,6 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,21 +26,22 @@ from diffscatter.core.data import Pattern
 from diffscatter.operators import columns
 from diffscatter.pipelines.bodies.choose import chosen, verdict, voxels_of
 from diffscatter.pipelines.bodies.cold import GOOD, cold_start
-from diffscatter.pipelines.bodies.convex import NoBody, planes_of, recentred
+from diffscatter.pipelines.bodies.convex import NoBody, planes_of, polar_of, recentred
 from diffscatter.pipelines.bodies.descent import Trial
-from diffscatter.pipelines.bodies.display import Display, of_counts, of_image
 from diffscatter.pipelines.bodies.known import matches, solids_start
 from diffscatter.pipelines.bodies.library import library
+from diffscatter.pipelines.bodies.recorded import Recorded, recorded
+from diffscatter.pipelines.bodies.refine import refine_body
 from diffscatter.pipelines.bodies.stages import SETTLED, Stages
+from diffscatter.pipelines.bodies.voxels import fit_voxel_body
 from diffscatter.shapes.heights import heights
 
 __all__ = ["METHODS", "PHYSICS", "STARTS", "Reconstruction", "reconstruct"]
 
-PHYSICS = ("multislice", "attenuated")
-METHODS = ("auto", "solid", "facets")
+PHYSICS = ("multislice", "split-step", "attenuated")
+METHODS = ("auto", "solid", "facets", "voxels")
 STARTS = ("both", "library", "cold")
 _VOXELS = 64
-_MOST_PIXELS = 160  # of an edge; finer patterns are binned
 _COLUMNS = 48  # on either side of the middle one, for the pattern that is shown
 _BOX = 0.375  # side of the voxel grid over 2 pi/pixel
 
@@ -102,14 +104,16 @@ def reconstruct(
         pattern: image, mask and axes ``kx``, ``ky`` (1/nm), in physical orientation. Pixels
             beyond the Ewald circle do not count.
         wavelength: nm.
-        chi: n - 1 of the body; for ``physics="multislice"``.
+        chi: n - 1 of the body, unless ``physics="attenuated"``.
         attenuation_length: depth over which the amplitude falls to 1/e, nm; for
             ``physics="attenuated"``.
-        physics: ``"multislice"``: straight rays with a complex index. ``"attenuated"``: no
+        physics: ``"multislice"``: straight rays with a complex index. ``"split-step"``: the
+            same, then the body is refined with multiple scattering. ``"attenuated"``: no
             refraction, as in the published data set.
         method: ``"solid"``: a linear map of a base solid or a sphere. ``"facets"``: free
             half-spaces. ``"auto"``: the solid, unless facets explain the pattern clearly
-            better.
+            better. ``"voxels"``: voxels set free from the body of ``"auto"``, on straight
+            rays.
         start: ``"library"``: known solids whose patterns match. ``"cold"``: spheres.
             ``"both"``.
         scale: ``"linear"``: counts, or intensities. ``"log"``: a published image,
@@ -131,9 +135,10 @@ def reconstruct(
             raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
     check_positive("wavelength", wavelength, "nm")
     chi = _index(physics, chi, attenuation_length, wavelength)
-    display = _display(pattern, wavelength, scale)
-    stages = Stages(display, float(wavelength), chi)
-    trials = _search(stages, start, method, seed, _Report(progress))
+    data = recorded(pattern, float(wavelength), scale)
+    stages = Stages(data.display(), data.wavelength, chi)
+    report = _Report(progress)
+    trials = _search(stages, start, method, seed, report)
     if not trials:
         raise NoBody("no body was found from any start: check wavelength, axes and scale")
     wanted = {
@@ -141,7 +146,25 @@ def reconstruct(
         "facets": [t for t in trials if t.free],
     }
     best = chosen(wanted.get(method) or trials)
-    return _result(stages, best, trials, scale, time.perf_counter() - began)
+    found = _body(stages, data, best)
+    if physics == "split-step":
+        report("refined through multiple scattering")
+        found = _refined(stages, data, found)
+    if method == "voxels":
+        report("voxels")
+        found = _set_free(stages, data, found)
+    status = verdict(
+        best, trials, rms=found.rms, noise=stages.display.noise, largest=stages.largest
+    )
+    return Reconstruction(
+        **found._asdict(),
+        solid=None if best.free or method == "voxels" else best.solid,
+        determined=seen_half(found.density),
+        candidates=list(dict.fromkeys((trial.label, trial.rms) for trial in trials)),
+        status=status,
+        warnings=data.notes,
+        seconds=time.perf_counter() - began,
+    )
 
 
 def _search(stages: Stages, start: str, method: str, seed: int, report) -> list[Trial]:
@@ -218,118 +241,68 @@ def _index(physics: str, chi, attenuation_length, wavelength: float) -> complex:
     return chi
 
 
-def _display(pattern: Pattern, wavelength: float, scale: str) -> Display:
-    """Return the pattern as a display, after refusing what no body explains."""
-    image = np.asarray(pattern.image)
-    if image.ndim != 2:
-        raise ValueError(f"the pattern must be (ny, nx), got shape {image.shape}")
-    if pattern.kx is None or pattern.ky is None:
-        raise ValueError("the pattern has no axes kx, ky (1/nm): see core.data.Pattern")
-    axes = []
-    for name, axis, size in (
-        ("kx", pattern.kx, image.shape[1]),
-        ("ky", pattern.ky, image.shape[0]),
-    ):
-        axis = np.asarray(axis, float)
-        if axis.shape != (size,):
-            raise ValueError(f"{name} must be ({size},) as the pattern, got {axis.shape}")
-        check_finite(name, axis)
-        if size < 2 or not (np.diff(axis) > 0).all():
-            raise ValueError(f"{name} must ascend")
-        axes.append(axis)
-    kx, ky = axes
-    mask = np.ones(image.shape, bool) if pattern.mask is None else np.asarray(pattern.mask)
-    if mask.shape != image.shape:
-        raise ValueError(
-            f"mask must have the shape of the pattern, {image.shape}, got {mask.shape}"
-        )
-    inside = np.hypot(ky[:, None], kx) < 2 * np.pi / wavelength
-    if not inside.any():
-        raise ValueError(
-            f"no pixel lies inside the Ewald circle: |k| starts at "
-            f"{np.hypot(ky[:, None], kx).min():.6g} 1/nm, 2 pi/wavelength is "
-            f"{2 * np.pi / wavelength:.6g} 1/nm"
-        )
-    counts = inside & mask.astype(bool)
-    if not counts.any():
-        raise ValueError("the mask leaves no pixel inside the Ewald circle")
-    check_finite("the pattern where it counts", image[counts])
-    image = np.where(counts, image, 0).astype(float)
-    if not image.max() > 0:
-        raise ValueError("the pattern is 0 wherever it counts: nothing was recorded")
-    if np.ptp(image[counts]) == 0:
-        raise ValueError("the pattern is the same wherever it counts: nothing was recorded")
-    image, counts, kx, ky = _binned(image, counts, kx, ky, mean=scale == "log")
-    return (of_image if scale == "log" else of_counts)(image, counts, kx, ky)
+class _Found(NamedTuple):
+    """The body of a :class:`Reconstruction` and the pattern that it gives."""
+
+    density: np.ndarray
+    pitch: float
+    method: str
+    normals: np.ndarray | None
+    offsets: np.ndarray | None
+    fitted: np.ndarray
+    rms: float
+    scatter_loss: float
 
 
-def _binned(image, counts, kx, ky, *, mean: bool):
-    """Return a pattern of at most ``_MOST_PIXELS`` an edge; blocks that half count, count."""
-    factor = -(-max(image.shape) // _MOST_PIXELS)
-    if factor == 1:
-        return image, counts, kx, ky
-    ny, nx = (size // factor for size in image.shape)
-    blocks = lambda a: a[: ny * factor, : nx * factor].reshape(ny, factor, nx, factor)
-    share = blocks(counts.astype(float)).mean(axis=(1, 3))
-    total = blocks(image).sum(axis=(1, 3))
-    axis = lambda a, n: a[: n * factor].reshape(n, factor).mean(axis=1)
-    kept = share >= 0.5
-    full = np.where(kept, total / np.where(kept, share, 1), 0)
-    full = (
-        full / factor**2
-        if mean
-        else np.round(full)
-        if (image == np.round(image)).all()
-        else full
-    )
-    return full, kept, axis(kx, nx), axis(ky, ny)
-
-
-def _result(stages, best: Trial, trials, scale: str, seconds: float) -> Reconstruction:
-    display = stages.display
-    pitch = _BOX * 2 * np.pi / float(np.diff(display.kx).max()) / _VOXELS
-    half = recentred(best.polar)[1]
-    pitch = max(pitch, float(half.max()) / (0.48 * _VOXELS))
-    density = voxels_of(best.polar, _VOXELS, pitch)
-    normals, offsets = planes_of(recentred(best.polar)[0])
-    labels = dict.fromkeys((trial.label, trial.rms) for trial in trials)
-    fitted, rms, loss = _fitted(stages, best, scale)
-    return Reconstruction(
-        density=density,
-        pitch=pitch,
-        method="facets" if best.free else "solid",
-        solid=None if best.free else best.solid,
-        normals=normals,
-        offsets=offsets,
-        fitted=fitted,
-        rms=rms,
-        scatter_loss=loss,
-        determined=seen_half(density),
-        candidates=list(labels),
-        status=verdict(best, trials, noise=display.noise, largest=stages.largest),
-        warnings=(),
-        seconds=seconds,
-    )
-
-
-def _fitted(stages: Stages, best: Trial, scale: str) -> tuple[np.ndarray, float, float]:
-    """Return the pattern of a body as the data are displayed, its rms and its mean square."""
-    display, wavelength = stages.display, stages.wavelength
+def _body(stages: Stages, data: Recorded, best: Trial) -> _Found:
+    """Return a body about the middle of its bounding box, on straight rays."""
     polar, half = recentred(best.polar)
+    normals, offsets = planes_of(polar)
+    display, wavelength = stages.display, stages.wavelength
     half_width = SETTLED * float(half[:2].max())
     axis = (np.arange(-_COLUMNS, _COLUMNS + 1) * (half_width / _COLUMNS)).astype(np.float32)
-    planes = (part.astype(np.float32) for part in planes_of(polar))
+    planes = normals.astype(np.float32), offsets.astype(np.float32)
     front, thickness, coverage = heights(*planes, axis, axis)
     f = columns.amplitude(
-        front, thickness, half_width / _COLUMNS, wavelength, display.kx, display.ky,
+        front, thickness, half_width / _COLUMNS, wavelength, data.kx, data.ky,
         chi=stages.chi, coverage=coverage,
     )  # fmt: skip
     field = np.asarray(f) * wavelength**2 / (2 * np.pi * stages.chi) / stages.unit_length**3
-    shown = best.tone.show(np.abs(field) ** 2)
-    residual = np.where(display.weight > 0, shown - display.image, 0)
-    weight = display.weight**2 / np.sum(display.weight**2)
-    rms = float(np.sqrt(np.sum(weight * residual**2)))
-    loss = float(np.mean(residual[display.weight > 0] ** 2))
-    if scale == "log":
-        return display.unit * shown, rms, loss
-    return display.unit * np.expm1(shown / display.contrast), rms, loss
+    fitted = display.recorded(best.tone.show(np.abs(field) ** 2))
+    return _described(
+        stages, half, "facets" if best.free else "solid", normals, offsets, fitted
+    )
+
+
+def _refined(stages: Stages, data: Recorded, found: _Found) -> _Found:
+    """Refine the linear map of a body through split step."""
+    better = refine_body(
+        found.normals, found.offsets, data.image, data.kx, data.ky,
+        wavelength=data.wavelength, chi=stages.chi, scale=data.scale, weight=data.counts,
+    )  # fmt: skip
+    polar, half = recentred(polar_of(better.normals, better.offsets))
+    return _described(stages, half, found.method, *planes_of(polar), better.fitted)
+
+
+def _set_free(stages: Stages, data: Recorded, found: _Found) -> _Found:
+    """Fit every voxel, from those of a body."""
+    pitch = max(found.pitch / 2, 1.1 * _extent(found) / _VOXELS)
+    start = voxels_of(polar_of(found.normals, found.offsets), _VOXELS, pitch)
+    body = fit_voxel_body(
+        start, pitch, data.image, data.kx, data.ky,
+        wavelength=data.wavelength, chi=stages.chi, scale=data.scale, weight=data.counts,
+    )  # fmt: skip
+    rms, loss = stages.display.misfit(body.fitted)
+    return _Found(body.density, body.pitch, "voxels", None, None, body.fitted, rms, loss)
+
+
+def _extent(found: _Found) -> float:
+    return 2 * float(recentred(polar_of(found.normals, found.offsets))[1].max())
+
+
+def _described(stages: Stages, half, method: str, normals, offsets, fitted) -> _Found:
+    box = _BOX * 2 * np.pi / float(np.diff(stages.display.kx).max())
+    pitch = max(box / _VOXELS, float(half.max()) / (0.48 * _VOXELS))
+    density = voxels_of(polar_of(normals, offsets), _VOXELS, pitch)
+    rms, loss = stages.display.misfit(fitted)
+    return _Found(density, pitch, method, normals, offsets, fitted, rms, loss)

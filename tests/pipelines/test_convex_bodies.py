@@ -135,7 +135,7 @@ def test_choice_and_verdict():
     assert chosen([facets, solid]) is solid
     better = trial(ball / 50, 0.004, "b", True)
     assert chosen([better, solid]) is better
-    say = lambda best, trials: verdict(best, trials, noise=0.001, largest=160.0)
+    say = lambda best, trials: verdict(best, trials, rms=best.rms, noise=0.001, largest=160.0)
     assert say(solid, [solid, facets]).startswith("reliable")
     assert say(trial(ball / 50, 0.05, "a", False), [solid]).startswith("doubtful: the pattern")
     rival = trial(ball / 35, 0.0105, "c", False)

@@ -16,6 +16,7 @@ from diffscatter.pipelines.bodies.stages import Stages
 from diffscatter.shapes import Ellipsoid, cell_averages, rasterise, solid
 
 WAVELENGTH, LENGTH = 13.5, 12.5
+CHI = 1j * WAVELENGTH / (2 * np.pi * LENGTH)
 AXIS = (np.arange(48) - 24) * 0.018  # 1/nm
 PHYSICS = {"wavelength": WAVELENGTH, "attenuation_length": LENGTH, "physics": "attenuated"}
 BODY = Ellipsoid(semi_axes=[26.0, 36.0, 45.0], rotation=[0.5, 0.9, 0.2])
@@ -99,7 +100,7 @@ def test_a_solid_comes_back_from_the_library(tmp_path):
     few = library(
         wavelength=WAVELENGTH,
         q_max=0.414,
-        attenuation_length=LENGTH,
+        chi=CHI,
         count=250,
         folder=tmp_path,
     )
@@ -109,9 +110,7 @@ def test_a_solid_comes_back_from_the_library(tmp_path):
     intensity = np.abs(np.asarray(field)) ** 2
     counts = np.ones((48, 48), bool)
     image = np.log1p(intensity / (1e-4 * intensity.max()))
-    stages = Stages(
-        of_image(image, counts, AXIS, AXIS), WAVELENGTH, 1j * WAVELENGTH / (2 * np.pi * LENGTH)
-    )
+    stages = Stages(of_image(image, counts, AXIS, AXIS), WAVELENGTH, CHI)
     close = matches(stages, few, count=12)
     assert [t.rms for t in close] == sorted(t.rms for t in close)
     found = solids_start(stages, few, np.random.default_rng(0), solids_only=True)

@@ -34,19 +34,22 @@ def chosen(trials: Sequence[Trial]) -> Trial:
     return solid if solid.rms <= _PARSIMONY * max(facets.rms, _FLOOR) else facets
 
 
-def verdict(best: Trial, trials: Sequence[Trial], *, noise: float, largest: float) -> str:
+def verdict(
+    best: Trial, trials: Sequence[Trial], *, rms: float, noise: float, largest: float
+) -> str:
     """Return the status of a body: "reliable", or "doubtful: " and why.
 
     Args:
         best: the body.
         trials: all that were found, from every start.
+        rms: of the body in the end.
         noise: rms of the display that noise alone makes.
         largest: radius that the pixels resolve, nm.
     """
-    excess = float(np.sqrt(max(best.rms**2 - noise**2, 0.0)))
+    excess = float(np.sqrt(max(rms**2 - noise**2, 0.0)))
     if not excess <= _POOR:
         return (
-            f"doubtful: the pattern is not described (rms {best.rms:.3g} of the display, "
+            f"doubtful: the pattern is not described (rms {rms:.3g} of the display, "
             f"{_POOR:g} at most where a body is right)"
         )
     radius = float(recentred(best.polar)[1][:2].max())
@@ -65,15 +68,15 @@ def verdict(best: Trial, trials: Sequence[Trial], *, noise: float, largest: floa
         if alike < _ALIKE:
             return (
                 f"doubtful: another body fits nearly as well ({rival.label}, rms "
-                f"{rival.rms:.3g} against {best.rms:.3g}) and shares {alike:.2f} of what the "
+                f"{rival.rms:.3g} against {rms:.3g}) and shares {alike:.2f} of what the "
                 "beam sees"
             )
     if excess > _DOUBTFUL and not rivals:
         return (
-            f"doubtful: the fit is poor (rms {best.rms:.3g} of the display) and no other start "
+            f"doubtful: the fit is poor (rms {rms:.3g} of the display) and no other start "
             "confirms it"
         )
-    return f"reliable: rms {best.rms:.3g} of the display"
+    return f"reliable: rms {rms:.3g} of the display"
 
 
 def likeness(one: Trial, other: Trial) -> float:

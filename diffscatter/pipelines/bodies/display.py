@@ -58,6 +58,24 @@ class Display:
     unit: float
     noise: float
 
+    def recorded(self, shown: np.ndarray) -> np.ndarray:
+        """Return what display units are in those of the data."""
+        if self.contrast is None:
+            return self.unit * shown
+        return self.unit * np.expm1(shown / self.contrast)
+
+    def misfit(self, recorded: np.ndarray) -> tuple[float, float]:
+        """Return the root mean square residual of a pattern in the units of the data, by
+        weight, and the mean square over all pixels that count."""
+        if self.contrast is None:
+            shown = recorded / self.unit
+        else:
+            shown = self.contrast * np.log1p(np.maximum(recorded, 0) / self.unit)
+        counts = self.weight > 0
+        square = (shown - self.image)[counts] ** 2
+        share = self.weight[counts] ** 2
+        return float(np.sqrt(share @ square / share.sum())), float(square.mean())
+
     def start(self, intensity, image, weight) -> Tone:
         """Return the best tone for an intensity, from a scan of c; all shapes ``(m,)``."""
         best, found = np.inf, Tone(1.0, 0.0, 0.0)
