@@ -27,6 +27,7 @@ from diffscatter.operators._lowrank import chebyshev_expansion, chebyshev_terms,
 __all__ = [
     "Geometry",
     "as_dtype",
+    "check_axis",
     "check_geometry",
     "check_passive",
     "far_field",
@@ -200,7 +201,7 @@ def _transform(real, imaginary, cosine, sine) -> tuple[Array, Array]:
     )
 
 
-def _check_axis(name: str, q: ArrayLike) -> np.ndarray | None:
+def check_axis(name: str, q: ArrayLike) -> np.ndarray | None:
     if np.ndim(q) != 1 or np.size(q) == 0:
         raise ValueError(f"{name} must be one non-empty axis, got shape {np.shape(q)}")
     array = check_finite(name, q)
@@ -244,8 +245,8 @@ def check_geometry(name: str, volume, pitch, wavelength, kx, ky) -> tuple[tuple,
     geometry = Geometry(
         pitch=check_positive("pitch", pitch, "nm"),
         wavelength=check_positive("wavelength", wavelength, "nm"),
-        kx=_check_axis("kx", kx),
-        ky=_check_axis("ky", ky),
+        kx=check_axis("kx", kx),
+        ky=check_axis("ky", ky),
     )
     if geometry.known:
         _check_sampling(*geometry)
