@@ -12,6 +12,7 @@ FEW = {
     "differentiate_pattern": ["--voxels", "32"],
     "fit_curve": ["--starts", "2"],
     "fit_voxels": ["--steps", "100"],
+    "multiple_scattering": ["--voxels", "30"],
 }
 
 
