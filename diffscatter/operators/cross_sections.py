@@ -35,8 +35,9 @@ def extinction(forward: ArrayLike, wavelength: ArrayLike) -> Array:
     .. math:: \sigma_{ext} = \frac{4\pi}{k}\,\mathrm{Im} f(0) = 2\lambda\,\mathrm{Im} f(0)
 
     Against Mie, silver spheres of 50 to 150 nm at 13.5 nm: within .8 % by
-    :func:`.propagation.split_step`; by :func:`.propagation.wave_propagation`, whose wave is a
-    scalar at every angle inside the body too, 1.8 % low at 50 nm and .6 % at 150 nm.
+    :func:`.propagation.split_step`. :func:`.propagation.wave_propagation` has that of a scalar
+    wave to .4 %, which itself lies 2.0 % (50 nm) to .7 % (150 nm) below Mie, whose wave is
+    transverse; for helium both agree to .1 %.
 
     Args:
         forward: amplitude f at ``kx = ky = 0``, nm. Any shape.

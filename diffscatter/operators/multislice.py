@@ -11,8 +11,9 @@ adds the slices up with their phase on the Ewald sphere:
 
 Coordinates count from index ``n // 2``. The spreading of the wave inside the body is left out:
 right for weak bodies, for thin ones and in the forward direction, off by tens of percent for
-strongly absorbing ones at wide angles. chi -> 0 is the Born approximation,
-:math:`k_x = k_y = 0` anomalous diffraction.
+strongly absorbing ones at wide angles, for which there is :mod:`.propagation` with the same
+call. chi -> 0 is the Born approximation (:mod:`.born`), :math:`k_x = k_y = 0` anomalous
+diffraction.
 
 **Detectors.** The scattered direction is :math:`(k_x, k_y, k_z)/k`, so
 :math:`\sin\theta = |k_\perp|/k` and :math:`|q| = 2k\sin(\theta/2)`. A grid of ``kx`` and ``ky``
