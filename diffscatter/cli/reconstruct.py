@@ -18,7 +18,12 @@ from diffscatter.cli.patterns import (
 
 __all__ = ["add", "run"]
 
-_MOST_PIXELS = 160  # of an edge: more show no more of a body that the voxels resolve
+_STRONG = 0.02  # |n - 1| from which on straight rays err by more than a tenth at wide angles
+_STRAIGHT = (
+    "Straight rays were assumed. In matter as strong as this, |n - 1| = {:.2g}, the wave also "
+    "spreads inside the body: at wide angles the pattern differs by tens of percent, and faces "
+    "may lie some nm off. --physics split-step takes it into account."
+)
 
 
 def add(commands: Any) -> argparse.ArgumentParser:
@@ -92,10 +97,11 @@ def run(options: argparse.Namespace) -> None:
     pattern = placed(pattern, wavelength, options)
     log = options.scale == "log"
     from diffscatter import pipelines
+    from diffscatter.pipelines.bodies.recorded import MOST_PIXELS
     from diffscatter.pipelines.flat import coarser
     from diffscatter.report import Run
 
-    pattern = coarser(pattern, _MOST_PIXELS, mean=log)
+    pattern = coarser(pattern, MOST_PIXELS, mean=log)
     out = console()
     with Run(
         options.output,
@@ -119,6 +125,8 @@ def run(options: argparse.Namespace) -> None:
             )
         for message in dict.fromkeys(str(w.message) for w in caught):
             run.warn(message)
+        if options.physics == "multislice" and abs(matter["chi"]) > _STRONG:
+            run.warn(_STRAIGHT.format(abs(matter["chi"])))
         from diffscatter.cli.reconstruct_report import collect, is_good
 
         assumed = {"physics": options.physics} | {k: str(v) for k, v in matter.items()}

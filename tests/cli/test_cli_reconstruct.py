@@ -89,6 +89,7 @@ def test_the_folder_of_a_run(picture, tmp_path, capsys, no_search):
         "candidates": [{"start": "library", "rms": 0.0071}, {"start": "cold", "rms": 0.031}],
     }.items():  # fmt: skip
         assert summary[key] == value, key
+    assert "Straight rays were assumed" in summary["warnings"][0]
     assert "one warning" in summary["warnings"] and summary["versions"]["jax"]
     with h5py.File(out / "result.h5") as file:
         assert file["density"].shape == (16, 16, 16) and file["density"].attrs["pitch"] == 5

@@ -6,12 +6,13 @@ import numpy as np
 
 from diffscatter.core.checks import check_finite
 from diffscatter.core.data import Pattern
+from diffscatter.core.pytree import replace
 from diffscatter.pipelines.bodies.display import Display, of_counts, of_image
+from diffscatter.pipelines.flat import coarser
 
-__all__ = ["Recorded", "recorded"]
+__all__ = ["MOST_PIXELS", "Recorded", "recorded"]
 
-_MOST_PIXELS = 160  # of an edge; finer patterns are binned
-_HALF = 0.5  # of a block of pixels that must count, or the block does not
+MOST_PIXELS = 160  # of an edge; finer patterns are binned
 
 
 class Recorded(NamedTuple):
@@ -71,9 +72,12 @@ def recorded(pattern: Pattern, wavelength: float, scale: str) -> Recorded:
         raise ValueError("the pattern is 0 wherever it counts: nothing was recorded")
     if np.ptp(image[counts]) == 0:
         raise ValueError("the pattern is the same wherever it counts: nothing was recorded")
-    data = Recorded(image, counts, kx, ky, wavelength, scale, ())
-    factor = -(-max(image.shape) // _MOST_PIXELS)
-    return data if factor == 1 else _binned(data, factor)
+    if max(image.shape) <= MOST_PIXELS:
+        return Recorded(image, counts, kx, ky, wavelength, scale, ())
+    fine = replace(pattern, image=image, mask=counts, kx=kx, ky=ky, notes=())
+    coarse = coarser(fine, MOST_PIXELS, mean=scale == "log")
+    image, kx, ky = (np.asarray(v, float) for v in (coarse.image, coarse.kx, coarse.ky))
+    return Recorded(image, coarse.counts, kx, ky, wavelength, scale, coarse.notes)
 
 
 def _axis(name: str, axis, size: int) -> np.ndarray:
@@ -86,24 +90,3 @@ def _axis(name: str, axis, size: int) -> np.ndarray:
     if size < 2 or not (np.diff(axis) > 0).all():
         raise ValueError(f"{name} must ascend, over two pixels or more")
     return axis
-
-
-def _binned(data: Recorded, factor: int) -> Recorded:
-    """Return the pattern in blocks of pixels; counts add up, and half a block must count."""
-    ny, nx = (size // factor for size in data.image.shape)
-    blocks = lambda a: a[: ny * factor, : nx * factor].reshape(ny, factor, nx, factor)
-    share = blocks(data.counts.astype(float)).mean(axis=(1, 3))
-    kept = share >= _HALF
-    image = np.where(kept, blocks(data.image).sum(axis=(1, 3)) / np.where(kept, share, 1), 0)
-    if data.scale == "log":
-        image = image / factor**2
-    elif (data.image == np.round(data.image)).all():
-        image = np.round(image)  # still counts
-    middle = lambda a, n: a[: n * factor].reshape(n, factor).mean(axis=1)
-    return data._replace(
-        image=image,
-        counts=kept,
-        kx=middle(data.kx, nx),
-        ky=middle(data.ky, ny),
-        notes=(f"pixels were binned {factor} x {factor}, to {ny} x {nx}",),
-    )
