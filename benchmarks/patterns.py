@@ -56,6 +56,8 @@ class Case:
 
 def cases(name: str, *, seed: int, only: list[str]) -> Iterator[Case]:
     """Yield the cases of a set; ``only`` those of these names, if any."""
+    if name not in DRAWN and not DATA.exists():
+        raise SystemExit(f"the {name} patterns are not there: they belong in {DATA}")
     makers = dict(SETS[name](seed))
     if unknown := set(only) - set(makers):
         raise SystemExit(f"no {name} pattern {sorted(unknown)}; there are {list(makers)}")
@@ -198,6 +200,7 @@ def _panel(row: dict) -> Case:
 
 
 SATURATED = 238 / 255
+DRAWN = ("cut", "silver")
 SETS = {
     "published": _published,
     "cut": _cut,
