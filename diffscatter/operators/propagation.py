@@ -25,9 +25,9 @@ divided by what they leave, and by the form factor along z, as in the Born appro
 degrees, spheres of 50 to 150 nm at 13.5 nm, voxels of 1.25 to 2.5 nm
 (``benchmarks/propagation.py``): rms of log10 of the ratio for silver .019 to .025 (median
 deviation 3 to 4 %) by split step and .008 to .012 (1 to 3 %) by wave propagation; for helium
-.012 to .020 (below 30 degrees under .009) and .002 to .004. Straight rays: .18 to .33 and .05 to
-.07. Wave propagation agrees with the exact scalar sphere; a split step does the worse the more
-a body refracts without absorbing: .04 for n = .9 + .01i at 75 nm, where the other has .014.
+.012 to .020 (below 30 degrees under .009) and .002 to .004. Straight rays: .18 to .33 and .05
+to .07. Wave propagation agrees with the exact scalar sphere; a split step does the worse the
+more a body refracts without absorbing: .04 for n = .9 + .01i at 75 nm, the other .014.
 """
 
 from functools import lru_cache
