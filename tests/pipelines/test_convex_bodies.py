@@ -5,7 +5,7 @@ import pytest
 
 from diffscatter.operators import columns
 from diffscatter.pipelines.bodies.choose import chosen, verdict
-from diffscatter.pipelines.bodies.cold import random_rotation, thinned
+from diffscatter.pipelines.bodies.cold import random_rotation, rounded, thinned
 from diffscatter.pipelines.bodies.convex import (
     NoBody,
     corners,
@@ -53,6 +53,7 @@ def test_an_ellipsoid_of_fewer_planes_is_the_same():
     np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-12)
     matrix = turn @ np.diag([1 / 30, 1 / 40, 1 / 60])
     few = thinned(spread_directions(92) @ matrix)
+    assert len(few) < 64 < len(rounded(few))
     # x = M u, with p = u M^-1: all vectors are those of unit directions.
     np.testing.assert_allclose(np.linalg.norm(few @ np.linalg.inv(matrix), axis=1), 1)
 

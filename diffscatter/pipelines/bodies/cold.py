@@ -12,6 +12,7 @@ import numpy as np
 
 from diffscatter.pipelines.bodies.convex import NoBody, spread_directions
 from diffscatter.pipelines.bodies.descent import Trial, by_linear_map, seen
+from diffscatter.pipelines.bodies.sight import MOST_PLANES
 from diffscatter.pipelines.bodies.stages import (
     GROWING,
     Stages,
@@ -21,7 +22,7 @@ from diffscatter.pipelines.bodies.stages import (
     passed,
 )
 
-__all__ = ["cold_start", "ellipsoids", "random_rotation", "thinned"]
+__all__ = ["cold_start", "ellipsoids", "random_rotation", "rounded", "thinned"]
 
 GOOD = 0.018  # rms of a display up to which facets have found the body
 _FACETS, _SMOOTH, _THINNED = 32, 92, 48
@@ -120,10 +121,16 @@ def random_rotation(random: np.random.Generator) -> np.ndarray:
 
 
 def thinned(polar: np.ndarray) -> np.ndarray:
-    """Return an ellipsoid of many tangent planes with fewer; other bodies as they are."""
-    if len(polar) != _SMOOTH:
-        return polar
+    """Return an ellipsoid of many tangent planes with as few as facets can be fitted to."""
     return spread_directions(_THINNED) @ _matrix(polar)
+
+
+def rounded(polar: np.ndarray) -> np.ndarray:
+    """Return an ellipsoid with so many tangent planes that all of a pattern takes it for one.
+
+    Ninety-two of them stand out by a fortieth of the radius between where they touch.
+    """
+    return spread_directions(MOST_PLANES) @ _matrix(polar)
 
 
 def _spheres(stages: Stages, sight, ball: np.ndarray) -> list[Trial]:
@@ -148,7 +155,8 @@ def _ellipsoid(stages: Stages, smooth: list[Trial]) -> list[Trial]:
     for trial in smooth[:2]:
         found += attempt(by_linear_map, stages.fourth, trial, steps=8, margin=GROWING)
     for trial in best_of(found, 1):
-        named = replace(trial, solid="sphere", label="cold, ellipsoid")
+        polar = rounded(trial.polar)
+        named = replace(trial, polar=polar, solid="sphere", label="cold, ellipsoid")
         return finished(stages, named, steps=8, facets=False)
     return []
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from diffscatter.pipelines.bodies.cold import GOOD, thinned
+from diffscatter.pipelines.bodies.cold import GOOD, rounded, thinned
 from diffscatter.pipelines.bodies.convex import NoBody, recentred, with_planes
 from diffscatter.pipelines.bodies.descent import Trial, by_linear_map, seen
 from diffscatter.pipelines.bodies.library import Library
@@ -17,6 +17,7 @@ from diffscatter.pipelines.bodies.match import Candidate, match
 from diffscatter.pipelines.bodies.polar import polar_map
 from diffscatter.pipelines.bodies.sight import MOST_FACETS
 from diffscatter.pipelines.bodies.stages import GROWING, Stages, attempt, best_of, finished
+from diffscatter.shapes.solids import SPHERE
 
 __all__ = ["matches", "solids_start"]
 
@@ -69,6 +70,8 @@ def solids_start(
         )
     solids = []
     for trial in best_of(chosen, 2):
+        if trial.solid == SPHERE:
+            trial = replace(trial, polar=rounded(trial.polar))
         solids += finished(stages, trial, steps=8, facets=False)
     solids = best_of(solids, 2)
     if solids_only or not solids:

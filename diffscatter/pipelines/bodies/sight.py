@@ -6,6 +6,7 @@ convex body and its derivatives with its polar vectors come from columns
 alone: every start, every solid and every pattern of one detector shares them.
 """
 
+import threading
 from functools import partial
 
 import jax
@@ -20,7 +21,7 @@ from diffscatter.shapes.heights import column_heights
 __all__ = ["MOST_FACETS", "MOST_PLANES", "Sight", "unit_length"]
 
 # Bodies are filled up to these numbers, so that one program serves them all.
-MOST_PLANES, MOST_FACETS = 96, 64
+MOST_PLANES, MOST_FACETS = 400, 64
 _EXTRA_NODES = 6  # beyond the phase: 1e-3 of the field
 
 
@@ -69,13 +70,12 @@ class Sight:
         band = k - np.sqrt(k * k - furthest * furthest)
         terms = 2 * int(np.ceil((band / 2 * depth + _EXTRA_NODES) / 2))
         self._detector = detector(kx, ky, wavelength, terms, np.float32, reach=reach)
+        self._lock, self._compiled = threading.Lock(), set()
         self._rate = np.float32(k * chi.imag), np.float32(-k * chi.real)
 
     def intensity(self, polar: np.ndarray, half_width: float) -> np.ndarray:
         """Return |F|^2 of a body over the sixth power of the unit length; shape ``(m,)``."""
-        found = _intensity(
-            _filled(polar), len(polar), *self._common(half_width), columns=self.columns
-        )
+        found = self._run(_intensity, _filled(polar), len(polar), half_width=half_width)
         return np.asarray(found)[self._seen]
 
     def slopes(self, polar: np.ndarray, tangents: np.ndarray, half_width: float):
@@ -89,10 +89,9 @@ class Sight:
         count, planes = tangents.shape[:2]
         padded = np.zeros((3 * MOST_FACETS, MOST_PLANES, 3), np.float32)
         padded[:count, :planes] = tangents
-        value, found = _slopes(
-            _filled(polar), len(polar), padded, count, *self._common(half_width),
-            columns=self.columns,
-        )  # fmt: skip
+        value, found = self._run(
+            _slopes, _filled(polar), len(polar), padded, count, half_width=half_width
+        )
         return np.asarray(value)[self._seen], np.asarray(found)[:count][:, self._seen]
 
     def start(self, polar: np.ndarray, half_width: float) -> Tone:
@@ -104,9 +103,16 @@ class Sight:
         residual = tone.show(self.intensity(polar, half_width)) - self.image
         return float(np.sqrt(np.sum((self.weight * residual) ** 2)))
 
-    def _common(self, half_width: float):
+    def _run(self, program, *arguments, half_width: float):
         lengths = (np.float32(v) for v in (half_width, self._length, self.depth))
-        return *lengths, self._rate, self._detector
+        arguments = *arguments, *lengths, self._rate, self._detector
+        run = partial(program, *arguments, columns=self.columns)
+        if program in self._compiled:
+            return run()
+        with self._lock:  # two starts must not both compile it
+            found = run()
+            self._compiled.add(program)
+        return found
 
 
 def unit_length(display: Display, wavelength: float) -> float:

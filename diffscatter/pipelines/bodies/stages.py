@@ -4,6 +4,7 @@ At small q a pattern has few fringes and a descent few traps; details come with 
 Starts are fitted where they are told apart, and only the better half goes on.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -99,14 +100,19 @@ class Stages:
         # Three depths, so that there are few programs.
         level = 0 if part < 0.34 else 1 if part < 0.59 else 2
         key = (level, fine)
-        if key not in self._full:
-            self._full[key] = self._sight(
-                self.reach,
-                97 if fine else 65,
-                depth=(0.375, 0.625, 1.0)[level] * self.largest,
-                step=1 if level == 2 else 2,
-            )
-        return self._full[key]
+        with self._lock:
+            if key not in self._full:
+                self._full[key] = self._sight(
+                    self.reach,
+                    97 if fine else 65,
+                    depth=(0.375, 0.625, 1.0)[level] * self.largest,
+                    step=1 if level == 2 else 2,
+                )
+            return self._full[key]
+
+    @cached_property
+    def _lock(self) -> threading.Lock:
+        return threading.Lock()
 
     @cached_property
     def _full(self) -> dict:
