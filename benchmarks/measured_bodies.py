@@ -77,6 +77,7 @@ def _judged(case) -> dict:
         "radius": [float(x) for x in recentred(solids[0].polar)[1]],
         "solids": [(t.solid, t.rms**2 / span) for t in solids],
         "pixels": int(data.counts.sum()),
+        "centre": [-float(axis[0] / (axis[1] - axis[0])) for axis in (data.ky, data.kx)],
         "flat": _flat(case),
         "uneven": _uneven(data),
         "pixel": _pixel(stages, solids[0], span),
@@ -133,10 +134,11 @@ def _flat(case) -> int:
 
 
 def _uneven(data) -> float:
-    turned = lambda a: np.roll(a[::-1, ::-1], 1, axis=(0, 1))
+    half_turn = lambda axis: np.abs(axis[:, None] + axis).argmin(axis=1)
+    turned = np.ix_(half_turn(data.ky), half_turn(data.kx))
     k = np.hypot(data.ky[:, None], data.kx)
-    both = data.counts & turned(data.counts) & (k < k[data.counts].max() / 3)
-    difference = (data.image - turned(data.image))[both]
+    both = data.counts & data.counts[turned] & (k < k[data.counts].max() / 3)
+    difference = (data.image - data.image[turned])[both]
     return float(np.mean(difference**2) / np.ptp(data.image[data.counts]) ** 2)
 
 

@@ -196,10 +196,32 @@ def _panel(row: dict) -> Case:
     mask = window & ~hole & (panel < SATURATED)
     options = PUBLISHED | {"scale": "log"}
     what = f"measured, {row['polyhedron']} by forward fitting"
-    return Case(row["nr"], what, _pattern(image, mask), options, label=row["polyhedron"])
+    down, across = _middle(image, mask)
+    step = AXIS[1] - AXIS[0]
+    kx, ky = (step * (np.arange(128) - at) for at in (across, down))
+    pattern = Pattern(image=image, mask=mask, kx=kx, ky=ky)
+    return Case(row["nr"], what, pattern, options, label=row["polyhedron"])
+
+
+def _middle(image: np.ndarray, mask: np.ndarray) -> tuple[float, float]:
+    """Return the row and column, within two pixels of the panel's middle and in halves, about
+    which the pattern is most like its half-turn, as it is at small angles."""
+    y, x = np.indices(image.shape)
+    near = mask & (np.hypot(x - 64, y - 64) < NEAR)
+    best = []
+    for down in range(124, 133):
+        for right in range(124, 133):
+            turned = down - y, right - x
+            inside = (turned[0] < 128) & (turned[1] < 128)
+            there = tuple(np.where(inside, index, 0) for index in turned)
+            both = near & inside & near[there]
+            difference = (image - image[there])[both]
+            best.append((float(np.mean(difference**2)), down / 2, right / 2))
+    return min(best)[1:]
 
 
 SATURATED = 238 / 255
+NEAR = 20  # pixels, 13 degrees
 DRAWN = ("cut", "silver")
 SETS = {
     "published": _published,
