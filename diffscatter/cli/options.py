@@ -132,6 +132,7 @@ def as_options(message: str) -> str:
     message = re.sub(r'\bq_unit=("[^"]*")', r"--unit \1", message)
     message = re.sub(r'\b(columns|entry|frame|dataset)=("[^"]*"|\d+)', r"--\1 \2", message)
     message = message.replace(" or use load_curves", "").replace("(select)", "(--q-range)")
+    message = message.replace("give xray= instead", "give --chi instead")
     named = r"--(drop_bad|average_repeats|mask_bad)"
     return re.sub(named, lambda m: m[0].replace("_", "-"), message)
 

@@ -173,9 +173,10 @@ def read_array(path: Path, limit: int = 4 * MAX_POINTS) -> np.ndarray:
                 where, f"has no sound .npy header ({shown(str(error), 60)})", "save it again"
             ) from None
         if dtype.kind not in "biuf":
+            pickled = "" if dtype.kind == "c" else ", which may need unpickling"
             raise refusal(
                 where,
-                f"holds {dtype} values, which may need unpickling",
+                f"holds {dtype} values{pickled}",
                 "save plain real numbers",
             )
         count = math.prod(int(n) for n in shape)

@@ -188,6 +188,7 @@ ABSORBING = ["--wavelength", "13.5", "--physics", "attenuated"]
         ([*Q, "--wavelength", "13.5", "--chi", "silver"], "--chi takes n - 1, .*'silver'"),
         ([*Q, "--wavelength", "13.5", "--chi", "0"], "--chi must be finite and not 0"),
         ([*Q, "--wavelength", "13.5", "--material", "Xx"], "Xx"),
+        ([*Q, "--wavelength", "90", "--material", "Ag"], "90 nm; .*give --chi instead"),
         ([*Q, "--wavelength", "0", "--material", "Ag"], "wavelength must be positive.*0"),
         ([*Q, "--wavelength", "13.5s", "--material", "Ag"], "unit 's' is not known"),
         ([*SILVER, "--q-max", "0.6"], "q_max = 0.6 1/nm is beyond 1.1 k = 0.51"),
@@ -220,6 +221,9 @@ def test_files_that_are_refused(tmp_path, refused):
     assert "every pixel that counts is 0" in refused("reconstruct", path, *SILVER, *Q, *out)
     np.save(path, np.where(IMAGE > 210, np.nan, IMAGE))
     assert "or --mask-bad" in refused("reconstruct", path, *SILVER, *Q, *out)
+    np.save(path, IMAGE + 0j)
+    line = refused("reconstruct", path, *SILVER, *Q, *out)
+    assert "holds complex128 values; save plain real numbers" in line
     np.save(path, IMAGE[:, 1:])
     np.save(tmp_path / "mask.npy", IMAGE > 0)
     line = refused("reconstruct", path, *SILVER, *Q, "--mask", tmp_path / "mask.npy", *out)
