@@ -130,6 +130,11 @@ def test_a_match_finds_a_body_and_how_it_lies(solids, pattern_of, turn, mirrored
     assert best.name == solids.bodies.name(index)
     scores = [candidate.score for candidate in found]
     assert scores == sorted(scores, reverse=True) and len(found) == 8
+    # Of one solid few beyond the first half; offsets are those of one display.
+    later = [candidate.name for candidate in found[4:]]
+    assert max(later.count(name) for name in later) <= 2
+    steps = [candidate.log_offset for candidate in found]
+    assert np.ptp(steps) < 2.1 * np.diff(solids.offsets[:2])
     again = display(pattern_of(*best.planes()))
     # The turn is known to half a step of 2 pi / 64.
     assert np.corrcoef(again.ravel(), image.ravel())[0, 1] > 0.98

@@ -2,8 +2,8 @@ r"""Which bodies of a library have a pattern like this one, and how they lie abo
 
 A pattern on rings is correlated with every map of a library under all turns about the beam. A
 linear correlation knows neither the scale nor the background of the display; the offset c of a
-logarithmic one, :math:`\log(1 + I/c)`, is chosen for each body. Means of rings, which no turn
-changes, first leave some thousands of bodies; for these
+logarithmic one, :math:`\log(1 + I/c)`, is looked for with some bodies of every kind. Means of
+rings, which no turn changes, then leave some thousands of bodies; for these
 
 .. math::
     s(\alpha) = \frac{\langle wPx_\alpha\rangle - \langle wP\rangle\langle wx_\alpha\rangle}
@@ -24,6 +24,8 @@ from diffscatter.pipelines.bodies.library import Library
 __all__ = ["Candidate", "match"]
 
 _LEAST_RING = 0.2  # of a ring that must be recorded for its mean to count
+_TRIED, _LEADERS = 400, 8  # bodies looked at for each offset, and those that decide on it
+_OF_ONE_SOLID = 2  # beyond the first half of the candidates
 _DEGENERATE = 0.98  # of the best score: the half-turn is a candidate too
 
 
@@ -94,7 +96,10 @@ def match(
     # Outer rings hold more pixels: half-way between equal rings and equal pixels.
     ring = np.sqrt(np.linspace(0, 1, shape[0] + 1)[1:])[:, None]
     weights = (weights * ring / np.sum(weights * ring)).astype(np.float32)
-    kept, offsets = _by_rings(library, values, weights, keep)
+    by_rings = _by_rings(library, values, weights)
+    middle = _likely_offset(library, by_rings, values, weights)
+    near = slice(max(middle - 1, 0), middle + 2)
+    kept, offsets = _leading(library, by_rings, near, keep)
     scores, found = [], []
     for mirrored in (False, True):
         curve = _by_turns(library, kept, offsets, values, weights, mirrored)
@@ -107,15 +112,35 @@ def match(
             scores.append(score[wanted])
             found += [(mirrored, i, shift[i]) for i in np.flatnonzero(wanted)]
     scores = np.concatenate(scores)
-    chosen = np.argsort(-scores)[:top]
+    order = np.argsort(-scores)
+    names = [library.bodies.name(kept[found[i][1]]) for i in order]
     return [
         _candidate(library, kept, offsets, *found[i], float(scores[i]), wavelength)
-        for i in chosen
+        for i in order[_varied(names, top)]
     ]
 
 
-def _by_rings(library: Library, values, weights, keep: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the bodies whose ring means correlate best, and the offset of each."""
+def _varied(names: list, top: int) -> list[int]:
+    """Return which of a list, best first, to take: half by rank, then few of one solid.
+
+    Where fringes look alike a dozen orientations of a wrong solid come before the first of the
+    right one, that happens to be a little farther off.
+    """
+    chosen, counts = [], {}
+    for place, name in enumerate(names):
+        if len(chosen) == top:
+            break
+        if place < top // 2 or name is None or counts.get(name, 0) < _OF_ONE_SOLID:
+            chosen.append(place)
+            counts[name] = counts.get(name, 0) + 1
+    missing = top - len(chosen)
+    if missing > 0:
+        chosen = sorted(chosen + [i for i in range(len(names)) if i not in chosen][:missing])
+    return chosen
+
+
+def _by_rings(library: Library, values, weights) -> np.ndarray:
+    """Return the correlation of ring means with every body at every offset, ``(n, c)``."""
     per_ring = weights.sum(axis=1)
     mean = np.sum(values * weights, axis=1) / np.maximum(per_ring, 1e-20)
     full = np.mean(weights > 0, axis=1) >= _LEAST_RING
@@ -126,11 +151,27 @@ def _by_rings(library: Library, values, weights, keep: int) -> tuple[np.ndarray,
     rings = library.rings.astype(np.float32)
     rings -= (rings @ per_ring)[..., None]
     covariance = rings @ (mean * per_ring)
-    spread = np.sqrt(rings**2 @ per_ring * (mean**2 @ per_ring)) + 1e-20
-    score = covariance / spread
-    offset = score.argmax(axis=1)
+    return covariance / (np.sqrt(rings**2 @ per_ring * (mean**2 @ per_ring)) + 1e-20)
+
+
+def _leading(library: Library, by_rings, offsets: slice, keep: int):
+    """Return the bodies whose rings fit best at some offsets, and the offset of each."""
+    score = by_rings[:, offsets]
     kept = np.argsort(-score.max(axis=1))[:keep]
-    return kept, library.offsets[offset[kept]]
+    return kept, library.offsets[offsets][score[kept].argmax(axis=1)]
+
+
+def _likely_offset(library: Library, by_rings, values, weights) -> int:
+    """Return which offset some bodies fit best: that of a pattern is one for all of them.
+
+    Rings alone choose badly: at a small offset those of a round body fit every pattern.
+    """
+    scores = []
+    for place in range(len(library.offsets)):
+        kept, offsets = _leading(library, by_rings, slice(place, place + 1), _TRIED)
+        best = _by_turns(library, kept, offsets, values, weights, False).max(axis=1)
+        scores.append(np.mean(np.sort(best)[-_LEADERS:]))
+    return int(np.argmax(scores))
 
 
 def _by_turns(library, kept, offsets, values, weights, mirrored: bool) -> np.ndarray:
