@@ -175,6 +175,15 @@ def test_born_is_the_limit_of_straight_rays():
     assert relative(born.amplitude(weak, PITCH, WAVELENGTH, KX, KY), straight) < 2e-6
 
 
+def test_born_is_linear():
+    one = lambda chi: born.amplitude(chi, PITCH, WAVELENGTH, KX, KY)
+    first, second = jnp.asarray(CHI), jnp.asarray(1j * OCCUPANCY.astype(np.complex64))
+    value, slope = jax.jvp(one, (first,), (second,))
+    assert relative(slope, np.asarray(one(second))) < 1e-6
+    # Twice the body has twice the amplitude; straight rays would not.
+    assert relative(one(2 * first), 2 * np.asarray(value)) < 1e-6
+
+
 def test_what_is_not_absorbed_is_scattered():
     # Every wave of the box runs forward, so nothing is lost on the way: the optical theorem is
     # Parseval's, with the flux through a plane as the measure.
@@ -198,12 +207,16 @@ def test_index_from_the_strongest_voxel_and_stacks_of_one():
     assert relative(image(wave_propagation, chi[None], n=[1 + SILVER]), expected) < 1e-5
 
 
-@pytest.mark.parametrize("mapped", [jax.vmap, lambda one: partial(jax.lax.map, one)])
-def test_a_batch_gives_the_same_numbers(mapped):
+def test_a_batch_gives_the_same_numbers():
     many = jnp.stack([jnp.asarray(CHI), jnp.asarray(0.5 * CHI)])
     one = partial(image, split_step)
     single = np.stack([one(chi) for chi in many])
-    assert relative(mapped(one)(many), single) < 1e-5  # the same sums in another order
+    assert relative(jax.vmap(one)(many), single) < 1e-5  # the same sums in another order
+
+
+def test_an_empty_body_is_dark():
+    assert (np.asarray(image(wave_propagation, 0 * CHI)) == 0).all()
+    assert (np.asarray(image(split_step, 0 * CHI)) == 0).all()
 
 
 @BOTH
