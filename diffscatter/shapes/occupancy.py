@@ -68,11 +68,12 @@ def occupancy(
 @jax.jit(static_argnames="oversampling")
 def _filled(front, thickness, coverage, z, pitch, oversampling: int) -> Array:
     ny, nx = (size // oversampling for size in front.shape)
+    # In voxels, so that a full one is 1 and not a rounding more.
+    front, back = front / pitch, (front + thickness) / pitch
 
     def slab(z):
-        low, high = (z - 0.5) * pitch, (z + 0.5) * pitch
-        inside = jnp.minimum(front + thickness, high) - jnp.maximum(front, low)
-        share = coverage * jnp.maximum(inside, 0) / pitch
+        inside = jnp.minimum(back, z + 0.5) - jnp.maximum(front, z - 0.5)
+        share = coverage * jnp.maximum(inside, 0)
         return share.reshape(ny, oversampling, nx, oversampling).mean(axis=(1, 3))
 
     return jax.lax.map(slab, z)

@@ -60,6 +60,9 @@ def test_gradient_and_precision():
         wide = occupancy(normals, b, 12, 1.0)
     narrow = occupancy(np.asarray(normals, np.float32), np.asarray(b, np.float32), 12, 1.0)
     assert narrow.dtype == jnp.float32
+    # Never a rounding more than full, whatever the pitch.
+    odd = occupancy(np.asarray(normals, np.float32), np.full(6, 3.1, np.float32), 12, 0.7)
+    assert float(odd.max()) == 1.0
     np.testing.assert_allclose(narrow, wide, atol=2e-5)  # heights near 10 in steps of 1e-6
 
 
