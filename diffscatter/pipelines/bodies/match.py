@@ -24,7 +24,7 @@ from diffscatter.pipelines.bodies.library import Library
 __all__ = ["Candidate", "match"]
 
 _LEAST_RING = 0.2  # of a ring that must be recorded for its mean to count
-_TRIED, _LEADERS = 400, 8  # bodies looked at for each offset, and those that decide on it
+_TRIED = 400  # bodies looked at for each offset
 _OF_ONE_SOLID = 2  # beyond the first half of the candidates
 _DEGENERATE = 0.98  # of the best score: the half-turn is a candidate too
 
@@ -162,15 +162,14 @@ def _leading(library: Library, by_rings, offsets: slice, keep: int):
 
 
 def _likely_offset(library: Library, by_rings, values, weights) -> int:
-    """Return which offset some bodies fit best: that of a pattern is one for all of them.
+    """Return the offset at which any body fits best: that of a pattern is one for all of them.
 
     Rings alone choose badly: at a small offset those of a round body fit every pattern.
     """
     scores = []
     for place in range(len(library.offsets)):
         kept, offsets = _leading(library, by_rings, slice(place, place + 1), _TRIED)
-        best = _by_turns(library, kept, offsets, values, weights, False).max(axis=1)
-        scores.append(np.mean(np.sort(best)[-_LEADERS:]))
+        scores.append(_by_turns(library, kept, offsets, values, weights, False).max())
     return int(np.argmax(scores))
 
 
