@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +28,7 @@ from diffscatter.pipelines.bodies.cold import GOOD, cold_start
 from diffscatter.pipelines.bodies.convex import NoBody, planes_of, polar_of, recentred
 from diffscatter.pipelines.bodies.descent import Trial
 from diffscatter.pipelines.bodies.known import matches, solids_start
-from diffscatter.pipelines.bodies.library import library
+from diffscatter.pipelines.bodies.library import Library, library
 from diffscatter.pipelines.bodies.recorded import Recorded, recorded
 from diffscatter.pipelines.bodies.refine import refine_body
 from diffscatter.pipelines.bodies.stages import SETTLED, Stages
@@ -138,7 +137,7 @@ def reconstruct(
     data = recorded(pattern, float(wavelength), scale)
     stages = Stages(data.display(), data.wavelength, chi)
     report = _Report(progress)
-    trials = _search(stages, start, method, seed, report)
+    trials, notes = _search(stages, start, method, seed, report)
     if not trials:
         raise NoBody("no body was found from any start: check wavelength, axes and scale")
     wanted = {
@@ -162,43 +161,52 @@ def reconstruct(
         determined=seen_half(found.density),
         candidates=list(dict.fromkeys((trial.label, trial.rms) for trial in trials)),
         status=status,
-        warnings=data.notes,
+        warnings=(*data.notes, *notes),
         seconds=time.perf_counter() - began,
     )
 
 
-def _search(stages: Stages, start: str, method: str, seed: int, report) -> list[Trial]:
-    """Return the bodies from every start asked for, the best first; starts run side by side."""
+def _search(
+    stages: Stages, start: str, method: str, seed: int, report: "_Report"
+) -> tuple[list[Trial], tuple[str, ...]]:
+    """Return the bodies from every start asked for, the best first, and notes of libraries.
+
+    Starts run side by side: compiled programs leave the interpreter to one another.
+    """
     first, second = np.random.SeedSequence(seed).spawn(2)
     common = {"solids_only": method == "solid", "report": report}
-    known = partial(library, **_library_key(stages), progress=report.building)
-    solids = known(kind="solids") if start != "cold" else None
+    notes: list[str] = []
+
+    def known(kind: str) -> Library:
+        found = library(
+            wavelength=stages.wavelength,
+            q_max=stages.reach,
+            chi=stages.chi,
+            kind=kind,
+            progress=report.building,
+        )
+        notes.extend(found.notes)
+        return found
+
+    solids = known("solids") if start != "cold" else None
     with ThreadPoolExecutor(2) as pool:
-        jobs = []
+        ways = []
         if solids is not None:
             random = np.random.default_rng(first)
-            jobs.append(pool.submit(solids_start, stages, solids, random, **common))
+            ways.append(pool.submit(solids_start, stages, solids, random, **common))
+        before = tuple(ways)
 
         def polytopes() -> list[Trial]:
             # What the other start has found already needs no more starts.
-            if any(trial.rms <= GOOD for job in jobs for trial in job.result()):
+            if any(trial.rms <= GOOD for way in before for trial in way.result()):
                 return []
-            return matches(stages, known(kind="polytopes"))
+            return matches(stages, known("polytopes"))
 
-        ways = list(jobs)
         if start != "library":
             random = np.random.default_rng(second)
             ways.append(pool.submit(cold_start, stages, random, polytopes=polytopes, **common))
-        found = [way.result() for way in ways]
-    return sorted((trial for some in found for trial in some), key=lambda trial: trial.rms)
-
-
-def _library_key(stages: Stages) -> dict:
-    return {
-        "wavelength": stages.wavelength,
-        "q_max": stages.reach,
-        "chi": stages.chi,
-    }
+        found = [trial for way in ways for trial in way.result()]
+    return sorted(found, key=lambda trial: trial.rms), tuple(notes)
 
 
 class _Report:

@@ -97,4 +97,5 @@ def voxels_of(polar: np.ndarray, n: int, pitch: float) -> np.ndarray:
     normals, offsets = planes_of(recentred(polar)[0])
     offsets = offsets - (0 if n % 2 else 0.5 * pitch) * normals.sum(axis=1)
     planes = normals.astype(np.float32), offsets.astype(np.float32)
-    return np.asarray(occupancy(*planes, n, np.float32(pitch)))
+    # Single precision leaves shares a rounding beyond 1.
+    return np.clip(np.asarray(occupancy(*planes, n, np.float32(pitch))), 0, 1)

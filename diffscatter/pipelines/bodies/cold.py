@@ -26,6 +26,7 @@ __all__ = ["cold_start", "ellipsoids", "random_rotation", "rounded", "thinned"]
 
 GOOD = 0.018  # rms of a display up to which facets have found the body
 _FACETS, _SMOOTH, _THINNED = 32, 92, 48
+_CLOSE = 0.008  # rms at which facets have hardly anything to gain
 _RADII = 40
 _STRETCHED = 5  # ellipsoids tried beside the spheres, at each of two sights
 _SPREAD = 0.35  # of the logarithms of their axes
@@ -76,7 +77,9 @@ def cold_start(
         start = replace(ellipsoid[0], polar=polar, label=label)
         found += finished(stages, start, steps=8, facets=True, fine=False)
     for trial in best_of(found, 1):
-        found += finished(stages, trial, steps=3, facets=True)
+        # A large body has more fringes, and more to go.
+        steps = 3 if trial.rms < _CLOSE else 12
+        found += finished(stages, trial, steps=steps, facets=True)
     report(f"facets, rms {min((t.rms for t in found), default=1):.4f}")
     return best_of(found + ellipsoid, 4)
 
