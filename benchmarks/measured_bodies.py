@@ -44,7 +44,7 @@ PIXELS = (0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15)
 def main(only: str = ""):
     for case in cases("barke", seed=0, only=[name for name in only.split(",") if name]):
         record = {"panel": case.name, "named": canonical_name(case.label)} | _judged(case)
-        print(json.dumps(record), flush=True)
+        print(json.dumps(record, default=float), flush=True)
 
 
 def _judged(case) -> dict:
@@ -64,7 +64,7 @@ def _judged(case) -> dict:
     mine = [t for t in solids if t.solid == canonical_name(case.label)]
     voxels = _voxels(data, solids[0], wavelength, chi)
     # Display units have the brightest pixel at 1, and the darkest need not be at 0.
-    span = np.ptp(sight.image) ** 2
+    span = float(np.ptp(sight.image)) ** 2
     losses = {
         "named solid": mine[0].rms ** 2 / span,
         "best solid": solids[0].rms ** 2 / span,
