@@ -152,9 +152,9 @@ def reconstruct(
     if method == "voxels":
         report("voxels")
         found = _set_free(stages, data, found)
-    status = verdict(
-        best, trials, rms=found.rms, noise=stages.display.noise, largest=stages.largest
-    )
+    # A display image does not tell its noise, but what is left of it does.
+    noise = max(stages.display.noise, stages.display.white(found.fitted))
+    status = verdict(best, trials, rms=found.rms, noise=noise, largest=stages.largest)
     return Reconstruction(
         **found._asdict(),
         solid=None if best.free or method == "voxels" else best.solid,

@@ -91,6 +91,17 @@ def test_slopes_of_a_display(kind):
         np.testing.assert_allclose(row, (ends[0] - ends[1]) / (2 * h), rtol=1e-6, atol=1e-9)
 
 
+def test_noise_is_told_from_fringes():
+    random = np.random.default_rng(4)
+    image = np.hypot(AXIS[:, None], AXIS)
+    display = of_image(image, COUNTS, AXIS, AXIS)
+    noise = 0.03 * random.normal(size=image.shape)
+    assert display.white(image + display.unit * noise) == pytest.approx(0.03, rel=0.15)
+    fringes = 0.03 * np.sin(2 * np.pi * np.arange(24) / 2.6) * np.ones((24, 1))
+    assert display.white(image + display.unit * fringes) == 0
+    assert display.white(image + 0.03 * display.unit) == 0
+
+
 @pytest.fixture(scope="module")
 def sight():
     display = of_image(np.hypot(AXIS[:, None], AXIS), COUNTS, AXIS, AXIS)

@@ -23,6 +23,7 @@ MODEL_ERROR = 0.01
 _DEPTH = 3e-5  # of the brightest pixel: where a display without noise turns linear
 _OFFSETS = np.arange(-15.0, -4.9, 0.5)  # ln c tried, relative to the brightest pixel
 _LEAST_CONTRAST = 0.02
+_STRUCTURED = 0.25  # correlation of neighbours above which a residual is not noise
 
 
 class Tone(NamedTuple):
@@ -67,14 +68,39 @@ class Display:
     def misfit(self, recorded: np.ndarray) -> tuple[float, float]:
         """Return the root mean square residual of a pattern in the units of the data, by
         weight, and the mean square over all pixels that count."""
+        counts = self.weight > 0
+        square = self._residual(recorded)[counts] ** 2
+        share = self.weight[counts] ** 2
+        return float(np.sqrt(share @ square / share.sum())), float(square.mean())
+
+    def white(self, recorded: np.ndarray) -> float:
+        """Return the root mean square of a residual, by weight, if it is noise; else 0.
+
+        Noise is uncorrelated from pixel to pixel. What a wrong body leaves has the fringes of
+        the pattern, with a period of two and a half pixels or more.
+        """
+        r = self.weight * self._residual(recorded)
+        counts = self.weight > 0
+        likeness = [0.0]
+        for lag in (1, 2):
+            for cut in (np.s_[lag:], np.s_[:, lag:]):
+                back = np.s_[:-lag] if isinstance(cut, slice) else np.s_[:, :-lag]
+                both = counts[cut] & counts[back]
+                one, other = r[cut][both], r[back][both]
+                size = np.sum(one**2 + other**2) / 2
+                likeness.append(abs(np.sum(one * other)) / max(size, 1e-30))
+        if max(likeness) > _STRUCTURED:
+            return 0.0
+        share = float(np.sum(self.weight**2))
+        return float(np.sqrt(np.sum(r**2) * (1 - max(likeness)) / share))
+
+    def _residual(self, recorded: np.ndarray) -> np.ndarray:
+        """Return a pattern in the units of the data less the data, in display units."""
         if self.contrast is None:
             shown = recorded / self.unit
         else:
             shown = self.contrast * np.log1p(np.maximum(recorded, 0) / self.unit)
-        counts = self.weight > 0
-        square = (shown - self.image)[counts] ** 2
-        share = self.weight[counts] ** 2
-        return float(np.sqrt(share @ square / share.sum())), float(square.mean())
+        return np.where(self.weight > 0, shown - self.image, 0.0)
 
     def start(self, intensity, image, weight) -> Tone:
         """Return the best tone for an intensity, from a scan of c; all shapes ``(m,)``."""
