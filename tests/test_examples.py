@@ -13,6 +13,7 @@ FEW = {
     "fit_curve": ["--starts", "2"],
     "fit_voxels": ["--steps", "100"],
     "multiple_scattering": ["--voxels", "30"],
+    "simulate_pattern": ["--voxels", "32", "--pixels", "32"],
 }
 # A minute of one core: its pipeline has tests of its own, so it runs where that is asked for.
 LONG = {"reconstruct_body": ["--pixels", "40", "--start", "cold", "--method", "solid"]}

@@ -8,13 +8,14 @@ from diffscatter.io.curves import (
     save_curve,
 )
 from diffscatter.io.merge import merge_curves
-from diffscatter.io.patterns import is_pattern, load_pattern, save_pattern
+from diffscatter.io.patterns import is_pattern, load_mask, load_pattern, save_pattern
 
 __all__ = [
     "inspect_curves",
     "is_pattern",
     "load_curve",
     "load_curves",
+    "load_mask",
     "load_pattern",
     "load_sample",
     "merge_curves",

@@ -17,7 +17,7 @@ from diffscatter.io.guard import (
     shown,
 )
 
-__all__ = ["is_pattern", "load_pattern", "save_pattern"]
+__all__ = ["is_pattern", "load_mask", "load_pattern", "save_pattern"]
 
 # What images begin with.
 _MAGIC = {
@@ -73,7 +73,7 @@ def load_pattern(
     path = regular_file(path)
     found = _frame(path, frame, dataset)
     if isinstance(mask, str | Path):
-        mask = _mask_of(regular_file(mask))
+        mask = load_mask(mask)
     elif mask is not None:
         mask = np.asarray(mask) != 0
     pattern = to_pattern(
@@ -183,8 +183,9 @@ def _frame(path: Path, frame: int | None, dataset: str | None) -> Frame:
     )
 
 
-def _mask_of(path: Path) -> np.ndarray:
+def load_mask(path: str | Path) -> np.ndarray:
     """Return a mask from a file: its own where HDF5 has one, else True where it is not 0."""
+    path = regular_file(path)
     found = _frame(path, None, None)
     if found.mask is not None and _image_kind(path) == "hdf5":
         return found.mask

@@ -9,11 +9,12 @@ def assert_gradient(function, arguments, *, rtol=1e-5, step=1e-6, seed=0):
     """Compare the gradient of every argument with differences along random directions.
 
     Call in double precision. Each argument's own scale sets the step, so that a distance and
-    a tilt are differenced alike.
+    a tilt are differenced alike. Returns the compiled gradient, for other arguments.
     """
     leaves, tree = jax.tree.flatten(arguments)
     compiled = jax.jit(lambda *leaves: function(*jax.tree.unflatten(tree, leaves)))
-    slopes = jax.jit(jax.grad(compiled, argnums=tuple(range(len(leaves)))))(*leaves)
+    gradient = jax.jit(jax.grad(compiled, argnums=tuple(range(len(leaves)))))
+    slopes = gradient(*leaves)
     rng = np.random.default_rng(seed)
     for i, (leaf, slope) in enumerate(zip(leaves, slopes, strict=True)):
         scale = float(jnp.abs(leaf).max()) or 1.0
@@ -32,3 +33,4 @@ def assert_gradient(function, arguments, *, rtol=1e-5, step=1e-6, seed=0):
         error = abs(float(jnp.sum(slope * along)) - difference)
         assert error <= rtol * size + rounding, (i, difference, error, size)
         assert size > 0, i
+    return lambda arguments: gradient(*jax.tree.leaves(arguments))

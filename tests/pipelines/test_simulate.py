@@ -244,6 +244,10 @@ REFUSED = [
     ({"noise": {"photons": 1e5}}, "give photons or fluence, not both"),
     ({"noise": {"poisson": "yes"}}, r"\[noise\] poisson must be true or false, got 'yes'"),
     ({"mask": {"circle": 0.0}}, r"\[mask\] circle must be above 0, got 0"),
+    (
+        {"body": {"voxels": 8}, "detector": {"distance": "10 mm"}},
+        "give voxels = [0-9]+ or more",
+    ),
     ({"mask": {"hole": 90.0}}, r"\[mask\] leaves no pixel"),
     ({"pattern": None, "detector": None, "mask": None, "noise": None}, "nothing to simulate"),
     ({"pattern": None, "curve": {}}, r"\[detector\] belongs to a \[pattern\]"),
@@ -265,6 +269,17 @@ def test_refuses_by_name(tables, words):
     with pytest.raises(ValueError, match=words) as caught:
         simulate(settings)
     assert "\n" not in str(caught.value)
+
+
+def test_a_mask_from_a_file_may_let_all_count(tmp_path):
+    np.save(tmp_path / "mask.npy", np.ones((24, 30)))
+    np.save(tmp_path / "other.npy", np.ones((30, 24)))
+    settings = changed(WEAK, mask={"file": "mask.npy"})
+    with jax.enable_x64(True):
+        counts = simulate(settings, folder=tmp_path).recorded.pattern.counts
+    assert counts.sum() > 500
+    with pytest.raises(ValueError, match=r"other.npy has shape \(30, 24\), the detector \(24"):
+        simulate(changed(settings, mask={"file": "other.npy"}), folder=tmp_path)
 
 
 def test_what_is_saved_is_read_again(tmp_path, weak):

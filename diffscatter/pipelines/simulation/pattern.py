@@ -25,7 +25,7 @@ from diffscatter.instrument import (
     regrid,
 )
 from diffscatter.instrument import mask as masks
-from diffscatter.io import load_pattern
+from diffscatter.io import load_mask
 from diffscatter.operators import multislice, propagation
 from diffscatter.pipelines.simulation.body import Grid
 
@@ -203,6 +203,7 @@ def recorded_pattern(
         if on_axes
         else axes_for(detector, wavelength, grid.size)
     )
+    _check_voxels(grid, kx, ky, 2 * np.pi / wavelength)
     amplitude = _amplitude(settings, grid, chi, wavelength, kx, ky)
     if on_axes:
         seen, known = amplitude, pixels.inside
@@ -219,6 +220,12 @@ def recorded_pattern(
     expected, fluence = _scaled(noisy, np.asarray(relative), mask, chi is not None)
     under = np.where(known, _background(noisy, pixels.q), 0.0)
     image, mask = _counted(noisy, expected + under, mask, key)
+    if not image[mask].any():
+        total = (expected + under)[mask].sum()
+        raise ValueError(
+            f"[noise] nothing was counted in {int(mask.sum())} pixels, of {total:.3g} on "
+            "average; give more photons"
+        )
     pattern = _as_pattern(image, mask, detector, wavelength, name)
     return Recorded(
         pattern=pattern,
@@ -244,6 +251,22 @@ def _amplitude(settings, grid: Grid, chi: complex | None, wavelength: float, kx,
     return operator(volume, *geometry, kx, ky)
 
 
+def _check_voxels(grid: Grid, kx: np.ndarray, ky: np.ndarray, k: float) -> None:
+    """Refuse voxels that do not resolve the steepest waves, in the words of the settings."""
+    reach = min(k, max(np.abs(kx).max(), np.abs(ky).max()))
+    if reach * grid.pitch > np.pi:
+        limit = np.pi / reach
+        if grid.shape is None:
+            mend = f"give a file with a pitch of at most {limit:.4g} nm"
+        else:
+            need = int(np.ceil(grid.density.shape[0] * grid.pitch / limit)) + 1
+            mend = f"give voxels = {need} or more"
+        raise ValueError(
+            f"[body] has voxels of {grid.pitch:.4g} nm, too coarse for waves of {reach:.4g} "
+            f"1/nm; {mend}, or record smaller angles"
+        )
+
+
 def _mask(settings: Mapping[str, Any], detector, folder: Path) -> np.ndarray:
     shape, centre = detector.shape, detector.centre
     found = [masks.checked_mask(None, shape)]
@@ -256,13 +279,12 @@ def _mask(settings: Mapping[str, Any], detector, folder: Path) -> np.ndarray:
     if "circle" in settings:
         found.append(masks.circle(shape, settings["circle"], centre))
     if "file" in settings:
-        # As an image: what is 0 in it does not count, whatever its own mask.
-        image = np.asarray(load_pattern(folder / settings["file"]).image)
-        if image.shape != shape:
+        mask = load_mask(folder / settings["file"])
+        if mask.shape != shape:
             raise ValueError(
-                f"[mask] {settings['file']} has shape {image.shape}, the detector {shape}"
+                f"[mask] {settings['file']} has shape {mask.shape}, the detector {shape}"
             )
-        found.append(image != 0)
+        found.append(mask)
     return np.asarray(masks.combine(*found))
 
 
@@ -318,11 +340,7 @@ def _as_pattern(image, mask, detector, wavelength: float, name: str) -> Pattern:
         if _is_upright(detector):
             stated["distance"] = float(detector.distance)
             stated["pixel"] = (float(detector.pixel),) * 2
-    try:
-        return checked_pattern(image, mask, *axes, **stated, name=name, notes=notes)
-    except ValueError as error:
-        hint = "give more photons or a smaller [mask]"
-        raise ValueError(f"nothing to keep of the pattern: {error}; {hint}") from None
+    return checked_pattern(image, mask, *axes, **stated, name=name, notes=notes)
 
 
 def _is_upright(detector) -> bool:
