@@ -23,7 +23,7 @@ from diffscatter.analysis.registration import seen_half
 from diffscatter.core.checks import check_finite, check_positive
 from diffscatter.core.data import Pattern
 from diffscatter.operators import columns
-from diffscatter.pipelines.bodies.choose import chosen, verdict, voxels_of
+from diffscatter.pipelines.bodies.choose import chosen, finalists, verdict, voxels_of
 from diffscatter.pipelines.bodies.cold import GOOD, cold_start
 from diffscatter.pipelines.bodies.convex import NoBody, planes_of, polar_of, recentred
 from diffscatter.pipelines.bodies.descent import Trial
@@ -144,11 +144,14 @@ def reconstruct(
         "solid": [t for t in trials if not t.free],
         "facets": [t for t in trials if t.free],
     }
-    best = chosen(wanted.get(method) or trials)
+    wanted = wanted.get(method) or trials
+    best = chosen(wanted)
     found = _body(stages, data, best)
     if physics == "split-step":
         report("refined through multiple scattering")
-        found = _refined(stages, data, found)
+        # Straight rays, wrong by tens of percent, make facets of what is a solid: both go on.
+        refined = [(trial, _refined(stages, data, trial)) for trial in finalists(wanted)]
+        best, found = min(refined, key=lambda pair: pair[1].rms)
     if method == "voxels":
         report("voxels")
         found = _set_free(stages, data, found)
@@ -282,8 +285,9 @@ def _body(stages: Stages, data: Recorded, best: Trial) -> _Found:
     )
 
 
-def _refined(stages: Stages, data: Recorded, found: _Found) -> _Found:
+def _refined(stages: Stages, data: Recorded, trial: Trial) -> _Found:
     """Refine the linear map of a body through split step."""
+    found = _body(stages, data, trial)
     better = refine_body(
         found.normals, found.offsets, data.image, data.kx, data.ky,
         wavelength=data.wavelength, chi=stages.chi, scale=data.scale, weight=data.counts,

@@ -13,7 +13,7 @@ from diffscatter.pipelines.bodies.convex import planes_of, recentred
 from diffscatter.pipelines.bodies.descent import Trial
 from diffscatter.shapes.occupancy import occupancy
 
-__all__ = ["chosen", "verdict", "voxels_of"]
+__all__ = ["chosen", "finalists", "verdict", "voxels_of"]
 
 # Facets have three numbers each where a solid has nine in all: they must fit better than that.
 _PARSIMONY = 1.6
@@ -23,14 +23,16 @@ _POOR, _DOUBTFUL = 0.03, 0.018
 _ALIKE, _AS_WELL = 0.85, 1.25
 
 
+def finalists(trials: Sequence[Trial]) -> list[Trial]:
+    """Return the best solid and the best body of free facets, where there are any."""
+    kinds = ([trial for trial in trials if trial.free == free] for free in (False, True))
+    return [min(kind, key=lambda trial: trial.rms) for kind in kinds if kind]
+
+
 def chosen(trials: Sequence[Trial]) -> Trial:
     """Return the body to report: the best solid unless free facets fit clearly better."""
-    free = [trial for trial in trials if trial.free]
-    solids = [trial for trial in trials if not trial.free]
-    lowest = lambda some: min(some, key=lambda trial: trial.rms)
-    if not free or not solids:
-        return lowest(free or solids)
-    facets, solid = lowest(free), lowest(solids)
+    best = finalists(trials)
+    solid, facets = best[0], best[-1]  # the same where there is one kind only
     return solid if solid.rms <= _PARSIMONY * max(facets.rms, _FLOOR) else facets
 
 
