@@ -25,7 +25,7 @@ from diffscatter.pipelines.bodies.stages import (
 __all__ = ["cold_start", "ellipsoids", "random_rotation", "rounded", "thinned"]
 
 GOOD = 0.018  # rms of a display up to which facets have found the body
-_FACETS, _SMOOTH, _THINNED = 32, 92, 48
+_FACETS, _SMOOTH, _THINNED = 32, 92, 96
 _CLOSE = 0.008  # rms at which facets have hardly anything to gain
 _RADII = 40
 _STRETCHED = 5  # ellipsoids tried beside the spheres, at each of two sights

@@ -21,7 +21,7 @@ from diffscatter.shapes.heights import column_heights
 __all__ = ["MOST_FACETS", "MOST_PLANES", "Sight", "unit_length"]
 
 # Bodies are filled up to these numbers, so that one program serves them all.
-MOST_PLANES, MOST_FACETS = 400, 64
+MOST_PLANES, MOST_FACETS = 400, 96
 _EXTRA_NODES = 6  # beyond the phase: 1e-3 of the field
 
 
