@@ -22,7 +22,7 @@ MAY_IMPORT = {
 }
 # Entries and what they draw and write with: they may import anything of ours.
 TOP = {"__init__", "__main__", "cli", "demo", "report"}
-TOP |= {"plotting", "plotting_distributions", "plotting_reconstruction"}
+TOP |= {"plotting", "plotting_distributions", "plotting_learning", "plotting_reconstruction"}
 # Only these switch JAX's global configuration: they are where a process starts.
 ENTRIES = {"cli", "demo"}
 

@@ -4,6 +4,9 @@ from diffscatter.analysis.consistency import RingConsistency as RingConsistency
 from diffscatter.analysis.consistency import phase_transfer as phase_transfer
 from diffscatter.analysis.metrics import away_from_minima as away_from_minima
 from diffscatter.analysis.metrics import curve_error as curve_error
+from diffscatter.analysis.predictions import classification_scores as classification_scores
+from diffscatter.analysis.predictions import coverage as coverage
+from diffscatter.analysis.predictions import regression_scores as regression_scores
 from diffscatter.analysis.quality import CurveQuality as CurveQuality
 from diffscatter.analysis.quality import curve_quality as curve_quality
 from diffscatter.analysis.registration import BodyComparison as BodyComparison
@@ -20,11 +23,14 @@ __all__ = [
     "RingConsistency",
     "away_from_minima",
     "chamfer_distance",
+    "classification_scores",
     "compare_bodies",
+    "coverage",
     "curve_error",
     "curve_quality",
     "phase_transfer",
     "registered_overlap",
+    "regression_scores",
     "seen_half",
     "surface_points",
     "symmetry_centre",

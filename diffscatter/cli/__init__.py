@@ -23,6 +23,7 @@ from diffscatter.cli import (
     models,
     reconstruct,
     simulate,
+    train,
 )
 from diffscatter.cli.options import as_options, take_defaults
 
@@ -76,8 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"diffscatter {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    modules = (demo, simulate, reconstruct, fit, analyse, models, dataset, check, benchmark)
-    for module in modules:
+    modules = (demo, simulate, reconstruct, fit, analyse, models, dataset, train, check)
+    for module in (*modules, benchmark):
         command = module.add(commands)
         command.set_defaults(run=module.run, parser=command)
     return parser

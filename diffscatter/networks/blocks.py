@@ -1,8 +1,9 @@
 """Layers that the networks of curves are made of. Arrays are ``(batch, points, channels)``."""
 
+import math
+
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jax import Array
 
@@ -111,8 +112,15 @@ class Dense(nnx.Module):
 
 def _uniform(shape: tuple[int, ...], rngs: nnx.Rngs) -> tuple[nnx.Param, nnx.Param]:
     """Return weights and offsets within ±1/sqrt(n) for n numbers that each output sums."""
-    reach = float(np.prod(shape[:-1])) ** -0.5
-    draw = lambda shape: jax.random.uniform(rngs.params(), shape, jnp.float32, -reach, reach)
+    reach = math.prod(shape[:-1]) ** -0.5
+
+    def draw(shape):
+        count, drawn = math.prod(shape), 1
+        while drawn < count:  # few lengths, since each one is compiled
+            drawn *= 8
+        values = jax.random.uniform(rngs.params(), (drawn,), jnp.float32, -reach, reach)
+        return values[:count].reshape(shape)
+
     return nnx.Param(draw(shape)), nnx.Param(draw(shape[-1:]))
 
 

@@ -52,6 +52,16 @@ class Checkpoints:
         """The step of the newest whole checkpoint, or None."""
         return self._manager.latest_step()
 
+    def check_start(self, resume: bool) -> None:
+        """Refuse to begin where a run already is, and to go on where there is none."""
+        if resume and self.latest is None:
+            raise ValueError(f"{self.folder} holds no checkpoint to go on from")
+        if not resume and self.latest is not None:
+            raise ValueError(
+                f"{self.folder} holds a run up to step {self.latest}; resume it, or use "
+                "another folder"
+            )
+
     def save(self, step: int, tree: Any, record: Mapping[str, Any]) -> None:
         """Write arrays and a record of plain numbers, words and lists, in the background.
 
@@ -79,9 +89,8 @@ class Checkpoints:
         """
         import orbax.checkpoint as ocp
 
+        self.check_start(resume=True)
         step = self.latest
-        if step is None:
-            raise ValueError(f"{self.folder} holds no checkpoint to go on from")
         only = ocp.args.Composite(record=ocp.args.JsonRestore())
         described = self._manager.restore(step, args=only)["record"]
         self.check("made with", described["identity"], self.identity)

@@ -170,12 +170,9 @@ def train(
             another run.
     """
     _check(steps, batch, validation, chunk, every, patience, seconds)
-    if checkpoints is not None and not resume and checkpoints.latest is not None:
-        raise ValueError(
-            f"{checkpoints.folder} holds a run up to step {checkpoints.latest}; resume it, or "
-            "use another folder"
-        )
-    if resume and checkpoints is None:
+    if checkpoints is not None:
+        checkpoints.check_start(resume)
+    elif resume:
         raise ValueError("resume needs checkpoints to go on from, got None")
     start = time.monotonic()
     optimiser = default_optimiser(steps) if optimiser is None else optimiser

@@ -27,7 +27,7 @@ def save_weights(
     import h5py
 
     with atomic(path) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs["made"] = json.dumps(dict(made or {}), allow_nan=False)
+        file.attrs["made"] = json.dumps(dict(made or {}))
         for name, values in _named(_state(model)).items():
             file[name] = np.asarray(values)
 
