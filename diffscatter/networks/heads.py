@@ -196,10 +196,11 @@ def dirichlet_nll(shares: Array, logs: Array, log_concentration: Array) -> Array
     # m ln(m/t) less m - t, whose sum is 0: each term is as small as their distance squared.
     far = (shares - mean) / mean
     apart = mean * (far - jnp.log1p(far))
-    parameters = mean * s[..., None]
-    each = log_shares - (logs + log_concentration[..., None]) / 2 + _remainder(parameters)
+    # One call, because gamma functions are most of what there is to compile here.
+    rest = _remainder(jnp.concatenate([mean, jnp.ones_like(mean[..., :1])], -1) * s[..., None])
+    each = log_shares - (logs + log_concentration[..., None]) / 2 + rest[..., :-1]
     count = shares.shape[-1]
-    flat = log_concentration / 2 + (count - 1) / 2 * np.log(2 * np.pi) - _remainder(s)
+    flat = log_concentration / 2 + (count - 1) / 2 * np.log(2 * np.pi) - rest[..., -1]
     return s * apart.sum(axis=-1) + each.sum(axis=-1) + flat
 
 
