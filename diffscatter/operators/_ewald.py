@@ -28,6 +28,7 @@ __all__ = [
     "Geometry",
     "as_dtype",
     "check_axis",
+    "check_circle",
     "check_geometry",
     "check_passive",
     "far_field",
@@ -210,6 +211,19 @@ def check_axis(name: str, q: ArrayLike) -> np.ndarray | None:
     return None if array is None else np.asarray(array, float)
 
 
+def check_circle(wavelength: float, kx: np.ndarray, ky: np.ndarray) -> np.ndarray:
+    """Return which pixels lie inside the Ewald circle; refuse axes that have none there."""
+    k = 2 * np.pi / wavelength
+    transverse = ky[:, None] ** 2 + kx**2
+    inside = transverse < k * k
+    if not inside.any():
+        raise ValueError(
+            f"no pixel lies inside the Ewald circle: |k| starts at "
+            f"{np.sqrt(transverse.min()):.6g} 1/nm, 2 pi/wavelength is {k:.6g} 1/nm"
+        )
+    return inside
+
+
 def _check_sampling(pitch: float, wavelength: float, kx: np.ndarray, ky: np.ndarray) -> None:
     """Refuse angles at which neighbouring voxels differ by more than half a wave."""
     k = 2 * np.pi / wavelength
@@ -218,13 +232,8 @@ def _check_sampling(pitch: float, wavelength: float, kx: np.ndarray, ky: np.ndar
             f"kx and ky reach the rim of the hemisphere, 2 pi/wavelength = {k:.6g} 1/nm, which "
             f"takes a pitch below wavelength/2 = {wavelength / 2:.6g} nm, got {pitch:.6g} nm"
         )
+    inside = check_circle(wavelength, kx, ky)
     transverse = ky[:, None] ** 2 + kx**2
-    inside = transverse < k * k
-    if not inside.any():
-        raise ValueError(
-            f"no pixel lies inside the Ewald circle: |k| starts at "
-            f"{np.sqrt(transverse.min()):.6g} 1/nm, 2 pi/wavelength is {k:.6g} 1/nm"
-        )
     qz = k - np.sqrt(np.where(inside, k * k - transverse, k * k))
     for name, values in (
         ("kx", kx + 0 * transverse),

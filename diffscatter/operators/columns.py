@@ -26,6 +26,7 @@ from jax.typing import ArrayLike
 
 from diffscatter.core.checks import check_finite, check_positive, concrete, dtype_of
 from diffscatter.operators._column_sum import detector, far_field
+from diffscatter.operators._ewald import check_axis, check_circle
 from diffscatter.operators._lowrank import chebyshev_terms
 
 __all__ = ["amplitude", "attenuated_field"]
@@ -147,7 +148,7 @@ def _prepare(columns, pitch, wavelength, kx, ky, terms):
         _check_range("coverage", coverage, 1 + 1e-6)
     side = check_positive("pitch", pitch, "nm")
     length = check_positive("wavelength", wavelength, "nm")
-    axes = {name: _check_axis(name, axis) for name, axis in (("kx", kx), ("ky", ky))}
+    axes = {name: check_axis(name, axis) for name, axis in (("kx", kx), ("ky", ky))}
     _check_angles(side, length, axes)
 
     dtype = dtype_of(front, thickness)
@@ -203,25 +204,13 @@ def _check_range(name: str, value: ArrayLike, high: float) -> None:
         )
 
 
-def _check_axis(name: str, q: ArrayLike) -> np.ndarray | None:
-    if np.ndim(q) != 1 or np.size(q) == 0:
-        raise ValueError(f"{name} must be one non-empty axis, got shape {np.shape(q)}")
-    known = check_finite(name, q)
-    return None if known is None else np.asarray(known, float)
-
-
 def _check_angles(pitch, wavelength, axes) -> None:
     """Refuse axes beyond the Ewald circle, and columns too wide for the angles."""
     kx, ky = axes.values()
     if kx is None or ky is None or wavelength is None:
         return
     k = 2 * np.pi / wavelength
-    transverse = np.hypot(ky[:, None], kx)
-    if not (transverse < k).any():
-        raise ValueError(
-            f"no pixel lies inside the Ewald circle: |k| starts at {transverse.min():.6g} "
-            f"1/nm, 2 pi/wavelength is {k:.6g} 1/nm"
-        )
+    check_circle(wavelength, kx, ky)
     for name, axis in axes.items():
         reach = min(abs(axis).max(), k)
         if pitch is not None and reach * pitch > np.pi * (1 + 1e-6):

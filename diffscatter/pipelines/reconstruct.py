@@ -27,6 +27,7 @@ from diffscatter.pipelines.bodies.choose import chosen, finalists, verdict, voxe
 from diffscatter.pipelines.bodies.cold import GOOD, cold_start
 from diffscatter.pipelines.bodies.convex import NoBody, planes_of, polar_of, recentred
 from diffscatter.pipelines.bodies.descent import Trial
+from diffscatter.pipelines.bodies.geometry import chi_of_attenuation
 from diffscatter.pipelines.bodies.known import matches, solids_start
 from diffscatter.pipelines.bodies.library import Library, library
 from diffscatter.pipelines.bodies.recorded import Recorded, recorded
@@ -234,12 +235,12 @@ class _Report:
 
 
 def _index(physics: str, chi, attenuation_length, wavelength: float) -> complex:
-    """Return n - 1; attenuation without refraction is that of i lambda/(2 pi L)."""
+    """Return n - 1, whichever way it was given."""
     if physics == "attenuated":
         if attenuation_length is None or chi is not None:
             raise ValueError("physics 'attenuated' takes attenuation_length (nm), and not chi")
         check_positive("attenuation_length", attenuation_length, "nm")
-        return 1j * wavelength / (2 * np.pi * attenuation_length)
+        return chi_of_attenuation(attenuation_length, wavelength)
     if chi is None or attenuation_length is not None:
         raise ValueError(
             f"physics {physics!r} takes chi = n - 1 of the body, and not attenuation_length"
