@@ -18,7 +18,6 @@ from diffscatter.cli.patterns import (
 
 __all__ = ["add", "run"]
 
-_STRONG = 0.02  # |n - 1| from which on straight rays err by more than a tenth at wide angles
 _STRAIGHT = (
     "Straight rays were assumed. In matter as strong as this, |n - 1| = {:.2g}, the wave also "
     "spreads inside the body: at wide angles the pattern differs by tens of percent, and faces "
@@ -125,9 +124,11 @@ def run(options: argparse.Namespace) -> None:
             )
         for message in dict.fromkeys(str(w.message) for w in caught):
             run.warn(message)
-        if options.physics == "multislice" and abs(matter["chi"]) > _STRONG:
-            run.warn(_STRAIGHT.format(abs(matter["chi"])))
         from diffscatter.cli.reconstruct_report import collect, is_good
+        from diffscatter.pipelines.bodies.choose import STRONG
+
+        if options.physics == "multislice" and abs(matter["chi"]) > STRONG:
+            run.warn(_STRAIGHT.format(abs(matter["chi"])))
 
         assumed = {"physics": options.physics} | {k: str(v) for k, v in matter.items()}
         collect(run, pattern, result, wavelength, log=log, assumed=assumed)

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +23,7 @@ from diffscatter.analysis.registration import seen_half
 from diffscatter.core.checks import check_finite, check_positive
 from diffscatter.core.data import Pattern
 from diffscatter.operators import columns
-from diffscatter.pipelines.bodies.choose import chosen, finalists, verdict, voxels_of
+from diffscatter.pipelines.bodies.choose import chosen, contenders, verdict, voxels_of
 from diffscatter.pipelines.bodies.cold import GOOD, cold_start
 from diffscatter.pipelines.bodies.convex import NoBody, planes_of, polar_of, recentred
 from diffscatter.pipelines.bodies.descent import Trial
@@ -38,6 +38,7 @@ from diffscatter.shapes.heights import heights
 
 __all__ = ["METHODS", "PHYSICS", "STARTS", "Reconstruction", "reconstruct"]
 
+_KINDS = 4  # solids that straight rays may take for one another
 PHYSICS = ("multislice", "split-step", "attenuated")
 METHODS = ("auto", "solid", "facets", "voxels")
 STARTS = ("both", "library", "cold")
@@ -138,7 +139,8 @@ def reconstruct(
     data = recorded(pattern, float(wavelength), scale)
     stages = Stages(data.display(), data.wavelength, chi)
     report = _Report(progress)
-    trials, notes = _search(stages, start, method, seed, report)
+    kinds = _KINDS if physics == "split-step" else 1
+    trials, notes = _search(stages, start, method, seed, kinds, report)
     if not trials:
         raise NoBody("no body was found from any start: check wavelength, axes and scale")
     wanted = {
@@ -146,19 +148,29 @@ def reconstruct(
         "facets": [t for t in trials if t.free],
     }
     wanted = wanted.get(method) or trials
-    best = chosen(wanted)
-    found = _body(stages, data, best)
     if physics == "split-step":
         report("refined through multiple scattering")
-        # Straight rays, wrong by tens of percent, make facets of what is a solid: both go on.
-        refined = [(trial, _refined(stages, data, trial)) for trial in finalists(wanted)]
-        best, found = min(refined, key=lambda pair: pair[1].rms)
+        # Straight rays, wrong by tens of percent, take one solid for another and make facets
+        # of either: all go on, and are judged by what comes out.
+        ends = [_refined(stages, data, trial) for trial in contenders(wanted)]
+        best, found = min(ends, key=lambda end: end[0].rms)
+        trials = sorted((trial for trial, _ in ends), key=lambda trial: trial.rms)
+    else:
+        best = chosen(wanted)
+        found = _body(stages, data, best)
     if method == "voxels":
         report("voxels")
         found = _set_free(stages, data, found)
     # A display image does not tell its noise, but what is left of it does.
     noise = max(stages.display.noise, stages.display.white(found.fitted))
-    status = verdict(best, trials, rms=found.rms, noise=noise, largest=stages.largest)
+    status = verdict(
+        best,
+        trials,
+        rms=found.rms,
+        noise=noise,
+        largest=stages.largest,
+        straight=abs(chi) if physics == "multislice" else 0.0,
+    )
     return Reconstruction(
         **found._asdict(),
         solid=None if best.free or method == "voxels" else best.solid,
@@ -171,7 +183,7 @@ def reconstruct(
 
 
 def _search(
-    stages: Stages, start: str, method: str, seed: int, report: "_Report"
+    stages: Stages, start: str, method: str, seed: int, kinds: int, report: "_Report"
 ) -> tuple[list[Trial], tuple[str, ...]]:
     """Return the bodies from every start asked for, the best first, and notes of libraries.
 
@@ -197,7 +209,9 @@ def _search(
         ways = []
         if solids is not None:
             random = np.random.default_rng(first)
-            ways.append(pool.submit(solids_start, stages, solids, random, **common))
+            ways.append(
+                pool.submit(solids_start, stages, solids, random, kinds=kinds, **common)
+            )
         before = tuple(ways)
 
         def polytopes() -> list[Trial]:
@@ -286,7 +300,7 @@ def _body(stages: Stages, data: Recorded, best: Trial) -> _Found:
     )
 
 
-def _refined(stages: Stages, data: Recorded, trial: Trial) -> _Found:
+def _refined(stages: Stages, data: Recorded, trial: Trial) -> tuple[Trial, _Found]:
     """Refine the linear map of a body through split step."""
     found = _body(stages, data, trial)
     better = refine_body(
@@ -294,7 +308,9 @@ def _refined(stages: Stages, data: Recorded, trial: Trial) -> _Found:
         wavelength=data.wavelength, chi=stages.chi, scale=data.scale, weight=data.counts,
     )  # fmt: skip
     polar, half = recentred(polar_of(better.normals, better.offsets))
-    return _described(stages, half, found.method, *planes_of(polar), better.fitted)
+    found = _described(stages, half, found.method, *planes_of(polar), better.fitted)
+    label = f"{trial.label}, refined"
+    return replace(trial, polar=polar, rms=found.rms, label=label), found
 
 
 def _set_free(stages: Stages, data: Recorded, found: _Found) -> _Found:

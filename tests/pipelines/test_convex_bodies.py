@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from diffscatter.operators import columns
-from diffscatter.pipelines.bodies.choose import chosen, verdict
+from diffscatter.pipelines.bodies.choose import chosen, contenders, verdict
 from diffscatter.pipelines.bodies.cold import random_rotation, rounded, thinned
 from diffscatter.pipelines.bodies.convex import (
     NoBody,
@@ -17,7 +17,7 @@ from diffscatter.pipelines.bodies.convex import (
 )
 from diffscatter.pipelines.bodies.descent import Trial
 from diffscatter.pipelines.bodies.display import Tone, of_counts, of_image
-from diffscatter.pipelines.bodies.sight import Sight, unit_length
+from diffscatter.pipelines.bodies.sight import MOST_FACETS, Sight, unit_length
 from diffscatter.shapes.heights import heights
 
 WAVELENGTH, CHI = 13.5, 0.1719j
@@ -52,8 +52,9 @@ def test_an_ellipsoid_of_fewer_planes_is_the_same():
     turn = random_rotation(np.random.default_rng(1))
     np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-12)
     matrix = turn @ np.diag([1 / 30, 1 / 40, 1 / 60])
-    few = thinned(spread_directions(92) @ matrix)
-    assert len(few) < 64 < len(rounded(few))
+    many = rounded(spread_directions(92) @ matrix)
+    few = thinned(many)
+    assert len(few) <= MOST_FACETS < len(many)
     # x = M u, with p = u M^-1: all vectors are those of unit directions.
     np.testing.assert_allclose(np.linalg.norm(few @ np.linalg.inv(matrix), axis=1), 1)
 
@@ -147,8 +148,15 @@ def test_choice_and_verdict():
     assert chosen([facets, solid]) is solid
     better = trial(ball / 50, 0.004, "b", True)
     assert chosen([better, solid]) is better
-    say = lambda best, trials: verdict(best, trials, rms=best.rms, noise=0.001, largest=160.0)
+    assert contenders([facets, solid, better]) == [better, solid]
+    say = lambda best, trials, **given: verdict(
+        best, trials, rms=best.rms, noise=0.001, largest=160.0, **given
+    )
     assert say(solid, [solid, facets]).startswith("reliable")
+    # Straight rays in silver: noise leaves .001, not .012.
+    off = trial(ball / 50, 0.012, "a", False)
+    assert say(off, [off, facets]).startswith("reliable")
+    assert say(off, [off, facets], straight=0.135).startswith("doubtful: straight rays")
     assert say(trial(ball / 50, 0.05, "a", False), [solid]).startswith("doubtful: the pattern")
     rival = trial(ball / 35, 0.0105, "c", False)
     assert say(solid, [solid, rival]).startswith("doubtful: another body")

@@ -13,7 +13,7 @@ from diffscatter.pipelines.bodies.convex import planes_of, recentred
 from diffscatter.pipelines.bodies.descent import Trial
 from diffscatter.shapes.occupancy import occupancy
 
-__all__ = ["chosen", "finalists", "verdict", "voxels_of"]
+__all__ = ["STRONG", "chosen", "contenders", "verdict", "voxels_of"]
 
 # Facets have three numbers each where a solid has nine in all: they must fit better than that.
 _PARSIMONY = 1.6
@@ -21,23 +21,36 @@ _PARSIMONY = 1.6
 _FLOOR = 0.004
 _POOR, _DOUBTFUL = 0.03, 0.018
 _ALIKE, _AS_WELL = 0.85, 1.25
+# |n - 1| from which on straight rays err by more than a tenth at wide angles, and what of a
+# pattern they then leave: bodies some tenths off make up for most of it.
+STRONG, _SPREADING = 0.02, 0.01
 
 
-def finalists(trials: Sequence[Trial]) -> list[Trial]:
-    """Return the best solid and the best body of free facets, where there are any."""
-    kinds = ([trial for trial in trials if trial.free == free] for free in (False, True))
-    return [min(kind, key=lambda trial: trial.rms) for kind in kinds if kind]
+def contenders(trials: Sequence[Trial]) -> list[Trial]:
+    """Return the best of each solid, and the best body of free facets."""
+    best: dict[tuple[bool, str | None], Trial] = {}
+    for trial in sorted(trials, key=lambda trial: trial.rms):
+        best.setdefault((trial.free, None if trial.free else trial.solid), trial)
+    return list(best.values())
 
 
 def chosen(trials: Sequence[Trial]) -> Trial:
     """Return the body to report: the best solid unless free facets fit clearly better."""
-    best = finalists(trials)
-    solid, facets = best[0], best[-1]  # the same where there is one kind only
+    lowest = lambda some: min(some, key=lambda trial: trial.rms)
+    # All of them where there is one kind only.
+    solid = lowest([trial for trial in trials if not trial.free] or trials)
+    facets = lowest([trial for trial in trials if trial.free] or trials)
     return solid if solid.rms <= _PARSIMONY * max(facets.rms, _FLOOR) else facets
 
 
 def verdict(
-    best: Trial, trials: Sequence[Trial], *, rms: float, noise: float, largest: float
+    best: Trial,
+    trials: Sequence[Trial],
+    *,
+    rms: float,
+    noise: float,
+    largest: float,
+    straight: float = 0.0,
 ) -> str:
     """Return the status of a body: "reliable", or "doubtful: " and why.
 
@@ -47,12 +60,19 @@ def verdict(
         rms: of the body in the end.
         noise: rms of the display that noise alone makes.
         largest: radius that the pixels resolve, nm.
+        straight: modulus of n - 1 where the wave was taken to run straight on through matter.
     """
     excess = float(np.sqrt(max(rms**2 - noise**2, 0.0)))
     if not excess <= _POOR:
         return (
             f"doubtful: the pattern is not described (rms {rms:.3g} of the display, "
             f"{_POOR:g} at most where a body is right)"
+        )
+    if straight > STRONG and excess > _SPREADING:
+        return (
+            f"doubtful: straight rays leave an rms of {excess:.3g} of the display that noise "
+            f"does not explain, and in matter of |n - 1| = {straight:.2g} they make bodies too "
+            "thin by tenths; physics 'split-step' refines them"
         )
     radius = float(recentred(best.polar)[1][:2].max())
     if radius > 0.97 * largest:

@@ -48,15 +48,18 @@ def solids_start(
     random: np.random.Generator,
     *,
     solids_only: bool = False,
+    kinds: int = 1,
     report: Callable[[str], None] = lambda line: None,
 ) -> list[Trial]:
-    """Return bodies that fit a pattern, the best first: solids, and their facets set free.
+    """Return bodies that fit a pattern: solids, and their facets set free.
 
     Args:
         stages: the sights of the pattern.
         library: of solids.
         random: for facets added to solids of few.
         solids_only: leave the facets as they are.
+        kinds: different solids that are fitted to all pixels, at least: more than one where
+            straight rays do not tell them apart.
         report: called with what was reached.
     """
     close = matches(stages, library)
@@ -64,16 +67,17 @@ def solids_start(
         return []
     report(f"library: {close[0].solid}, rms {close[0].rms:.4f}")
     chosen = []
-    for trial in _different(close):
+    for trial in _different(close, kinds):
         chosen += attempt(
             by_linear_map, stages.fourth, trial, steps=10, margin=GROWING, tolerance=5e-3
         )
     solids = []
-    for trial in best_of(chosen, 2):
+    chosen = best_of(chosen, len(chosen))
+    for trial in chosen[:2] if kinds == 1 else _best_of_each(chosen)[:kinds]:
         if trial.solid == SPHERE:
             trial = replace(trial, polar=rounded(trial.polar))
         solids += finished(stages, trial, steps=8, facets=False)
-    solids = best_of(solids, 2)
+    solids = best_of(solids, len(solids))
     if solids_only or not solids:
         return solids
     report(f"library: {solids[0].solid}, rms {solids[0].rms:.4f}")
@@ -83,16 +87,25 @@ def solids_start(
         polar = with_planes(recentred(polar)[0], _FEWEST_FACETS, random)
         start = replace(trial, polar=polar, label=trial.label + ", facets")
         found += finished(stages, start, steps=10, facets=True)
-    return best_of(found + solids, 4)
+    return best_of(found, 2) + solids
 
 
-def _different(trials: Sequence[Trial]) -> list[Trial]:
-    """Return the first few, of one solid two at most."""
+def _different(trials: Sequence[Trial], kinds: int) -> list[Trial]:
+    """Return the first few, of one solid two at most, and the first of further kinds."""
     chosen: list[Trial] = []
     for trial in trials:
         if sum(other.solid == trial.solid for other in chosen) < _OF_ONE_SOLID:
             chosen.append(trial)
-    return chosen[:_GOING_ON]
+    several = _best_of_each(chosen)[:kinds]
+    return chosen[:_GOING_ON] + [trial for trial in several if trial not in chosen[:_GOING_ON]]
+
+
+def _best_of_each(trials: Sequence[Trial]) -> list[Trial]:
+    """Return the first of every solid."""
+    first: dict[str | None, Trial] = {}
+    for trial in trials:
+        first.setdefault(trial.solid, trial)
+    return list(first.values())
 
 
 def _trial(candidate: Candidate) -> Trial:
