@@ -116,7 +116,8 @@ def test_a_solid_comes_back_from_the_library(tmp_path):
     stages = Stages(of_image(image, counts, AXIS, AXIS), WAVELENGTH, CHI)
     close = matches(stages, few, count=12)
     assert [t.rms for t in close] == sorted(t.rms for t in close)
-    found = solids_start(stages, few, np.random.default_rng(0), solids_only=True)
+    found = solids_start(stages, few, np.random.default_rng(0), solids_only=True, kinds=3)
+    assert len({trial.solid for trial in found}) == 3  # one of each goes on
     best = chosen(found)
     fine = np.asarray(cell_averages(body, 128, 0.8))
     overlap = compare_bodies(voxels_of(best.polar, 128, 0.8), fine, 0.8)
