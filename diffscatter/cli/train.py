@@ -9,7 +9,7 @@ from diffscatter.cli.options import add_output, cache_folder, console, start_jax
 
 __all__ = ["add", "run"]
 
-_TASKS = ("lnp-classify", "lnp-fraction", "lnp-mixed", "lnp-weights")
+_TASKS = ("lnp-classify", "lnp-measured", "lnp-fraction", "lnp-mixed", "lnp-weights")
 
 
 def add(commands: Any) -> argparse.ArgumentParser:

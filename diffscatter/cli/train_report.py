@@ -59,7 +59,7 @@ def _classes(run: Run, trained: Trained) -> None:
     confusion = np.asarray(tested.scores["kind"]["confusion"])[: len(answers), : len(answers)]
     rows = [(name, *map(int, row)) for name, row in zip(answers, confusion, strict=True)]
     run.table(("truth", *(f"called {name}" for name in answers)), rows)
-    if len(answers) == 3:
+    if len(answers) > 2:
         mixed = truth == 2
         figure = plotting_learning.recall(
             tested.fractions[mixed, 0], told[mixed].argmax(axis=1) == 2

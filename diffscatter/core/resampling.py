@@ -1,4 +1,4 @@
-"""Moving values between axes: linear sharing, splines as matrices, the Guinier extension."""
+"""Moving values between axes: sharing, means over bins, splines, the Guinier extension."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,36 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-__all__ = ["guinier_extension", "share_linearly", "spline_matrix"]
+__all__ = ["bin_means", "guinier_extension", "share_linearly", "spline_matrix"]
+
+
+def bin_means(x: Array, values: Array, edges: Array) -> Array:
+    r"""Return the means over bins of the straight lines through the points of a curve.
+
+    .. math:: m_i = \frac{1}{e_{i+1} - e_i} \int_{e_i}^{e_{i+1}} y(x)\,dx
+
+    so a bin of many points averages them and one without any interpolates.
+
+    Args:
+        x: ascending; of equal neighbours the lines between them have no length, so a curve may
+            be padded with its last point. Shape ``(n,)``, n at least 2.
+        values: at x. Shape ``(n,)``.
+        edges: ascending. Shape ``(m + 1,)``.
+
+    Returns:
+        Shape ``(m,)``; NaN for a bin that is not wholly within x.
+    """
+    step = jnp.diff(x)
+    level = values.mean()  # less to cancel between integrals
+    y = values - level
+    areas = jnp.cumsum(step * (y[1:] + y[:-1]) / 2)
+    before = jnp.concatenate([jnp.zeros_like(areas[:1]), areas])
+    i = jnp.clip(jnp.searchsorted(x, edges, side="right") - 1, 0, x.size - 2)
+    t = edges - x[i]
+    slope = (y[i + 1] - y[i]) / jnp.where(step[i] > 0, step[i], 1.0)
+    integral = before[i] + t * (y[i] + slope * t / 2)
+    inside = (edges[:-1] >= x[0]) & (edges[1:] <= x[-1])
+    return jnp.where(inside, jnp.diff(integral) / jnp.diff(edges) + level, jnp.nan)
 
 
 def share_linearly(values: Array, position: Array, n: int) -> Array:

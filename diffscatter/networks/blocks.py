@@ -15,6 +15,7 @@ __all__ = [
     "ResidualBlock",
     "SqueezeBlock",
     "Standardise",
+    "StandardiseWindow",
     "parameter_count",
 ]
 
@@ -64,6 +65,53 @@ class Standardise(nnx.Module):
     def __call__(self, curves: Array) -> Array:
         """Standardise curves ``(batch, points)``."""
         return (self._levelled(curves) - self.mean[...]) / self.spread[...]
+
+
+class StandardiseWindow(nnx.Module):
+    """As :class:`Standardise` for curves that have no points beyond a window: NaN stands there.
+
+    Each curve's own mean is taken first, over the points that all training curves had: the
+    rest of the curve then keeps its place whatever the window is.
+
+    Args:
+        points: length of the curves.
+    """
+
+    def __init__(self, points: int):
+        self.mean = Constant(jnp.zeros(points, jnp.float32))
+        self.spread = Constant(jnp.ones(points, jnp.float32))
+        self.shared = Constant(jnp.ones(points, jnp.float32))
+
+    def fit(self, curves: Array) -> None:
+        """Set the constants from training curves, ``(n, points)``, NaN beyond their windows.
+
+        Raises:
+            ValueError: if the curves are of another length, or a point is in fewer than two of
+                them, or none is in all.
+        """
+        points = self.mean[...].size
+        if curves.ndim != 2 or curves.shape[1] != points:
+            raise ValueError(f"curves must be (n, {points}), got shape {curves.shape}")
+        there = jnp.isfinite(curves)
+        if there.sum(axis=0).min() < 2 or not there.all(axis=0).any():
+            raise ValueError(
+                "curves must have every point at least twice and one point in common; draw more"
+            )
+        self.shared[...] = there.all(axis=0).astype(jnp.float32)
+        curves = self._levelled(curves)
+        self.mean[...] = jnp.nanmean(curves, axis=0)
+        self.spread[...] = jnp.maximum(jnp.nanstd(curves, axis=0), 1e-6)
+
+    def _levelled(self, curves: Array) -> Array:
+        weights = self.shared[...] * jnp.isfinite(curves)
+        level = (weights * jnp.nan_to_num(curves)).sum(axis=-1, keepdims=True)
+        return curves - level / jnp.maximum(weights.sum(axis=-1, keepdims=True), 1.0)
+
+    def __call__(self, curves: Array) -> Array:
+        """Return ``(batch, points, 2)``: the curve, 0 beyond its window, and 1 within it."""
+        there = jnp.isfinite(curves)
+        values = (self._levelled(curves) - self.mean[...]) / self.spread[...]
+        return jnp.stack([jnp.where(there, values, 0.0), there.astype(values.dtype)], axis=-1)
 
 
 class Conv(nnx.Module):

@@ -22,6 +22,7 @@ from diffscatter.networks.blocks import (
     ResidualBlock,
     SqueezeBlock,
     Standardise,
+    StandardiseWindow,
 )
 from diffscatter.networks.heads import Head
 
@@ -165,6 +166,7 @@ class CurveNet(nnx.Module):
         widths: channels after the first convolution and after each block.
         features: length of the description of a curve that all heads read.
         scale_free: be blind to a factor on the intensity.
+        windowed: take curves with NaN beyond a window of q, and be scale-free as well.
     """
 
     def __init__(
@@ -176,13 +178,18 @@ class CurveNet(nnx.Module):
         widths: Sequence[int] = (24, 32, 48, 64, 96),
         features: int = 128,
         scale_free: bool = False,
+        windowed: bool = False,
     ):
         if not heads:
             raise ValueError("heads must name at least one head, got none")
         rngs = nnx.Rngs(key)
         self.heads = tuple(heads.items())
-        self.standardise = Standardise(points, scale_free=scale_free)
-        self.entry = Conv(1, widths[0], 11, stride=2, rngs=rngs)
+        self.standardise = (
+            StandardiseWindow(points)
+            if windowed
+            else Standardise(points, scale_free=scale_free)
+        )
+        self.entry = Conv(1 + windowed, widths[0], 11, stride=2, rngs=rngs)
         self.blocks = nnx.List(
             [
                 SqueezeBlock(inputs, outputs, rngs=rngs)
@@ -208,7 +215,8 @@ class CurveNet(nnx.Module):
 
     def features(self, curves: Array) -> Array:
         """Return what the network makes of each curve, ``(batch, features)``."""
-        x = nnx.silu(self.entry(self.standardise(curves)[..., None]))
+        x = self.standardise(curves).reshape(*curves.shape, -1)
+        x = nnx.silu(self.entry(x))
         for block in self.blocks:
             x = block(x)
         return nnx.silu(self.hidden(x.reshape(x.shape[0], -1)))

@@ -53,6 +53,7 @@ class Task:
     Attributes:
         words: the question.
         mixtures: the name of its draws in :data:`diffscatter.datasets.lnp.TASKS`.
+        sampler: what makes them, called as :func:`diffscatter.datasets.lnp.sampler` is.
         answers: names of the classes, where classes are asked for.
         targets: from a drawn mixture to what is asked, by name; NaN where there is no answer.
         plans: by the network's name.
@@ -63,6 +64,7 @@ class Task:
     answers: tuple[str, ...]
     targets: Callable[[lnp.Mixture], dict[str, Array]]
     plans: Mapping[str, Plan]
+    sampler: Callable[..., Callable[[Array, int], lnp.Mixture]] = lnp.sampler
 
     @property
     def kinds(self) -> tuple[int, ...]:
@@ -102,9 +104,9 @@ def _of_sizes(task: str) -> dict[str, networks.Proportion]:
     return {f"mean_size_type{kind}": head for kind in lnp.TASKS[task]}
 
 
-def _ours(heads: Mapping[str, Any]) -> Plan:
+def _ours(heads: Mapping[str, Any], **options: Any) -> Plan:
     return Plan(
-        build=lambda points, key: networks.CurveNet(points, heads, key=key),
+        build=lambda points, key: networks.CurveNet(points, heads, key=key, **options),
         loss=lambda network, curves, targets: sum(network.losses(curves, targets).values()),
         predict=lambda network, curves: network.predict(curves),
         optimiser=default_optimiser,
@@ -169,6 +171,21 @@ TASKS: Mapping[str, Task] = MappingProxyType(
                 "published": _classes(3, 1e-3, **_LISTING_5),
                 "resnet": _resnet(3, **_LISTING_5),
             },
+        ),
+        "lnp-measured": Task(
+            words="type 3, type 4, a mixture or another body, of a curve as an instrument "
+            "records it: in a window of q, on any scale",
+            mixtures="classify",
+            answers=("type 3", "type 4", "mixture", "other"),
+            targets=_classify,
+            plans={
+                "ours": _ours(
+                    {"kind": networks.Classes(4), "fraction": networks.Proportion()}
+                    | _of_sizes("classify"),
+                    windowed=True,
+                )
+            },
+            sampler=lnp.measured_sampler,
         ),
         "lnp-fraction": Task(
             words="the fraction of type 3, by number, in a mixture with type 4",

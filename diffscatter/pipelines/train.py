@@ -124,7 +124,7 @@ def train(
         if bases is None:
             bases = _bases(asked, protocol, cache, on_base)
         spread = PROTOCOLS[protocol]["spread"]
-        sample, test_sample = (lnp.sampler(b, asked.mixtures, spread=spread) for b in bases)
+        sample, test_sample = (asked.sampler(b, asked.mixtures, spread=spread) for b in bases)
         first, draws, scale, test = jax.random.split(jax.random.key(seed), 4)
         model = plan.build(bases[0].q.size, first)
         model.standardise.fit(jax.jit(lambda key: sample(key, _SCALED).curves)(scale))

@@ -5,6 +5,7 @@ from diffscatter.training.history import History as History
 from diffscatter.training.loop import Plateau as Plateau
 from diffscatter.training.loop import Training as Training
 from diffscatter.training.loop import train as train
+from diffscatter.training.weights import load_beside as load_beside
 from diffscatter.training.weights import load_weights as load_weights
 from diffscatter.training.weights import save_weights as save_weights
 
@@ -13,6 +14,7 @@ __all__ = [
     "History",
     "Plateau",
     "Training",
+    "load_beside",
     "load_weights",
     "save_weights",
     "train",

@@ -8,14 +8,21 @@ from typing import Any
 import jax
 import numpy as np
 from flax import nnx
+from numpy.typing import ArrayLike
 
 from diffscatter.core.files import atomic
 
-__all__ = ["load_weights", "save_weights"]
+__all__ = ["load_beside", "load_weights", "save_weights"]
+
+_BESIDE = "beside/"
 
 
 def save_weights(
-    path: Path | str, model: nnx.Module, made: Mapping[str, Any] | None = None
+    path: Path | str,
+    model: nnx.Module,
+    made: Mapping[str, Any] | None = None,
+    *,
+    beside: Mapping[str, ArrayLike] | None = None,
 ) -> None:
     """Write the parameters, averages and constants of a network, each under its path in it.
 
@@ -23,6 +30,7 @@ def save_weights(
         path: the file, written whole or not at all.
         model: the network.
         made: how the weights came to be: command, seed, data, figures; kept as JSON.
+        beside: arrays that belong to the weights, by name (:func:`load_beside`).
     """
     import h5py
 
@@ -30,6 +38,8 @@ def save_weights(
         file.attrs["made"] = json.dumps(dict(made or {}))
         for name, values in _named(_state(model)).items():
             file[name] = np.asarray(values)
+        for name, values in (beside or {}).items():
+            file[_BESIDE + name] = np.asarray(values)
 
 
 def load_weights(path: Path | str, model: nnx.Module) -> dict[str, Any]:
@@ -43,14 +53,9 @@ def load_weights(path: Path | str, model: nnx.Module) -> dict[str, Any]:
     """
     import h5py
 
-    found = {}
     with h5py.File(path, "r") as file:
         made = json.loads(file.attrs.get("made", "{}"))
-        file.visititems(
-            lambda name, item: (
-                found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
-            )
-        )
+        found = {n: a for n, a in _datasets(file).items() if not n.startswith(_BESIDE)}
     state = _state(model)
     expected = _named(state)
     for name in sorted(expected.keys() | found.keys()):
@@ -60,6 +65,23 @@ def load_weights(path: Path | str, model: nnx.Module) -> dict[str, Any]:
     leaves = [jax.numpy.asarray(found[name]) for name in expected]
     nnx.update(model, jax.tree.unflatten(jax.tree.structure(state), leaves))
     return made
+
+
+def load_beside(path: Path | str) -> dict[str, np.ndarray]:
+    """Return the arrays that :func:`save_weights` was given beside the weights."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        return _datasets(file[_BESIDE]) if _BESIDE in file else {}
+
+
+def _datasets(group: Any) -> dict[str, np.ndarray]:
+    """Return all arrays within a group, by their paths from there."""
+    found = {}
+    group.visititems(
+        lambda name, item: found.update({name: item[()]}) if hasattr(item, "shape") else None
+    )
+    return found
 
 
 def _state(model: nnx.Module) -> nnx.State:

@@ -7,7 +7,12 @@ import pytest
 from jax.test_util import check_grads
 from scipy.interpolate import CubicSpline
 
-from diffscatter.core.resampling import guinier_extension, share_linearly, spline_matrix
+from diffscatter.core.resampling import (
+    bin_means,
+    guinier_extension,
+    share_linearly,
+    spline_matrix,
+)
 
 RNG = np.random.default_rng(2)
 
@@ -67,3 +72,23 @@ def test_guinier_law_is_recovered():
 def test_guinier_refuses_too_few_points(points):
     with pytest.raises(ValueError, match=rf"2\.\.3.*got {points}"):
         guinier_extension(np.ones(3), jnp.ones(3), np.ones(1), points)
+
+
+def test_bin_means_are_those_of_the_lines():
+    x, values = np.sort(RNG.uniform(0, 4, 30)), RNG.normal(size=30) + 100.0
+    edges = np.array([-0.5, 0.5, 0.9, 0.91, 2.0, 3.5, 4.5])
+    with jax.enable_x64(True):
+        got = bin_means(jnp.asarray(x), jnp.asarray(values), jnp.asarray(edges))
+        padded = bin_means(
+            jnp.asarray([*x, x[-1], x[-1]]),
+            jnp.asarray([*values, 7.0, 7.0]),
+            jnp.asarray(edges),
+        )
+    assert np.isnan(got[0]) and np.isnan(got[-1]), "not wholly within x"
+    np.testing.assert_allclose(padded, got, rtol=1e-12)
+    for i in range(1, 5):
+        # The trapezoid of the points within and the two ends is the integral of the lines.
+        low, high = edges[i : i + 2]
+        at = np.unique([low, *x[(x > low) & (x < high)], high])
+        expected = np.trapezoid(np.interp(at, x, values), at) / (high - low)
+        np.testing.assert_allclose(got[i], expected, rtol=1e-12)

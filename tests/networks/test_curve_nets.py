@@ -209,6 +209,30 @@ def test_standardise():
         layer.fit(curves.at[1, 1].set(jnp.nan))
 
 
+def test_windows_are_masks():
+    layer = blocks.StandardiseWindow(5)
+    curves = jnp.arange(5.0) + jnp.array([[1.0], [3.0], [8.0]]) * jnp.array([1, 2, 3, 4, 0])
+    curves = jnp.concatenate([curves, curves.at[:, 0].set(jnp.nan)])
+    layer.fit(curves)
+    values, there = jnp.moveaxis(layer(curves), -1, 0)
+    np.testing.assert_array_equal(there, [[1] * 5] * 3 + [[0, 1, 1, 1, 1]] * 3)
+    assert not values[3:, 0].any(), "nothing beyond the window"
+    # What is within keeps its place, whatever the window and the unit are.
+    np.testing.assert_allclose(values[3:, 1:], values[:3, 1:], atol=1e-6)
+    np.testing.assert_allclose(layer(curves + 3.0), layer(curves), atol=1e-5)
+    assert not jax.tree.leaves(nnx.state(layer, nnx.Param)), "constants are not trained"
+    with pytest.raises(ValueError, match=r"curves must be \(n, 5\), got shape \(6, 4\)"):
+        layer.fit(curves[:, 1:])
+    with pytest.raises(ValueError, match="every point at least twice and one point in common"):
+        layer.fit(curves.at[1:, 2].set(jnp.nan))
+    heads = {"fraction": Proportion()}
+    network = filled(
+        lambda: CurveNet(5, heads, key=KEY, widths=(4,), features=4, windowed=True)
+    )
+    found = network.predict(jnp.full((2, 5), jnp.nan))["fraction"]
+    assert np.isfinite(found.mean).all()
+
+
 def test_refusals():
     with pytest.raises(ValueError, match="ending must be one of logits, .* got 'softmax'"):
         TwoLayerCNN(20, 3, key=KEY, ending="softmax")

@@ -36,7 +36,7 @@ def base(kinds=(1, 2, 3, 4), sizes=lnp.TRAINED, **_):
 )
 def test_every_plan_fits_its_task(name, network):
     task, plan = TASKS[name], TASKS[name].plans[network]
-    sample = lnp.sampler(base(), task.mixtures)
+    sample = task.sampler(base(), task.mixtures)
 
     def all_of_it(key):
         mixture = sample(key, 3)

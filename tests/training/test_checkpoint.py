@@ -11,7 +11,7 @@ import pytest
 import toy
 from flax import nnx
 
-from diffscatter.training import Checkpoints, load_weights, save_weights
+from diffscatter.training import Checkpoints, load_beside, load_weights, save_weights
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,9 @@ def test_restores_keys_and_refuses_another_tree(tmp_path):
 
 def test_weights_survive(whole, tmp_path):
     path, made = tmp_path / "weights.h5", {"seed": 3, "command": "train toy"}
-    save_weights(path, whole.model, made)
+    beside = {"numbers": np.arange(3.0), "deep/er": np.float32(2.5)}
+    save_weights(path, whole.model, made, beside=beside)
+    assert jax.tree.all(jax.tree.map(np.array_equal, load_beside(path), beside))
     graph, rest, state = nnx.split(whole.model, nnx.RngState, ...)
     network = nnx.merge(graph, rest, jax.tree.map(jnp.zeros_like, state))
     assert load_weights(path, network) == made

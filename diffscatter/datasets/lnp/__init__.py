@@ -10,6 +10,7 @@ from diffscatter.datasets.lnp.base import (
     exact_curve,
     published_curve,
 )
+from diffscatter.datasets.lnp.measured import WINDOW, measured_sampler, on_axis, recorded
 from diffscatter.datasets.lnp.mixtures import (
     MEANS,
     SPREADS,
@@ -30,6 +31,7 @@ __all__ = [
     "TASKS",
     "TRAINED",
     "VERSION",
+    "WINDOW",
     "Base",
     "Mixture",
     "Q",
@@ -38,8 +40,11 @@ __all__ = [
     "drawer",
     "exact_curve",
     "lognormal_noise",
+    "measured_sampler",
+    "on_axis",
     "photon_noise",
     "published_curve",
+    "recorded",
     "sampler",
     "size_weights",
 ]

@@ -43,6 +43,7 @@ __all__ = [
     "SPREADS",
     "TASKS",
     "Mixture",
+    "between",
     "check_options",
     "drawer",
     "sampler",
@@ -50,7 +51,7 @@ __all__ = [
 ]
 
 MEANS = (25.0, 95.0)  # nm
-SPREADS = {"text": (1.0, 4.0), "listings": (0.1, 0.4)}  # nm
+SPREADS = {"text": (1.0, 4.0), "listings": (0.1, 0.4), "all": (0.1, 4.0)}  # nm
 
 TASKS = {"classify": (3, 4), "fraction": (3, 4), "mixed": (1, 2, 3, 4), "weights": (1, 2, 3)}
 
@@ -130,7 +131,8 @@ def sampler(
     Args:
         base: curves that hold the types of the task (:data:`TASKS`).
         task: ``"classify"``, ``"fraction"``, ``"mixed"`` or ``"weights"``.
-        spread: range of the standard deviation, ``"text"`` or ``"listings"``.
+        spread: range of the standard deviation, ``"text"``, ``"listings"`` or ``"all"``, from
+            the least of either to the largest.
         noise: ``"lognormal"`` as published, or ``"photons"``.
         strength: range of alpha_n, (sld nm^3)^2.
 
@@ -151,8 +153,8 @@ def sampler(
         # All that a curve is made of in one call: each costs its compilation.
         uniform = jax.random.uniform(key_drawn, (batch, 3 * kinds + 2), jnp.float32)
         means, deviations, shares, rest = jnp.split(uniform, [kinds, 2 * kinds, 3 * kinds], 1)
-        means, deviations = _between(means, MEANS), _between(deviations, SPREADS[spread])
-        alpha = jnp.exp(_between(rest[:, 0], logarithms))
+        means, deviations = between(means, MEANS), between(deviations, SPREADS[spread])
+        alpha = jnp.exp(between(rest[:, 0], logarithms))
         fractions, target = _composition(task, shares, rest[:, 1])
         weights = fractions[..., None] * size_weights(sizes, means, deviations)
         clean = jnp.einsum("bks,ksq->bq", weights, curves, precision="highest")
@@ -200,5 +202,6 @@ def _composition(task: str, shares: Array, choice: Array) -> tuple[Array, Array]
     return fractions, label if task == "classify" else (label == kinds).astype(jnp.int32)
 
 
-def _between(uniform: Array, bounds: tuple[float, float]) -> Array:
+def between(uniform: Array, bounds: tuple[float, float]) -> Array:
+    """Return numbers between bounds from numbers between 0 and 1."""
     return bounds[0] + (bounds[1] - bounds[0]) * uniform

@@ -1,0 +1,196 @@
+"""A network for measured curves: answers for what it knows, the flag for what it does not.
+
+Known: curves of types 3 and 4 and their mixtures from held-out bodies, in random windows with
+noise of either law (``datasets.lnp.measured``). Unknown: cylinders and hollow spheres, which
+training has none of, 20 to 100 nm long, alone or with a spread of up to 4 nm, in the same
+windows; their noise has the published range, once with the sld of the particles (9), as
+simulated, and once with the signal that a type 4 of the same size would have. The error of a
+record is the share that is not flagged; of the known, the share that is.
+
+    python benchmarks/lnp_unknown.py [--weights RUN/weights.h5 --write MODEL.h5] [--curves 4096]
+
+With ``--weights`` the network of a run of ``diffscatter train lnp-measured`` is calibrated
+first, and written with all that judges it and the figures found.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from harness import device, report
+
+from diffscatter.analysis import classification_scores, coverage, regression_scores
+from diffscatter.analytic import Cylinder, Vesicle
+from diffscatter.cli.options import cache_folder
+from diffscatter.datasets import lnp
+from diffscatter.pipelines import particles
+from diffscatter.pipelines.tasks import TASKS
+from diffscatter.report import versions
+from diffscatter.training import load_weights
+
+SLD, SPREADS = 9.0, (0.1, 4.0)  # 1/nm^2; nm
+RATIOS = (0.4, 1.0, 1.6, 2.5, 4.0)  # length over width; 2.5 is type 5
+WALLS = (3.0, 4.0, 6.0, 9.0)  # nm
+
+
+def cylinder(ratio):
+    def curve(size):
+        length = size if ratio >= 1 else size * ratio
+        return Cylinder(radius=length / ratio / 2, length=length, contrast=SLD)
+
+    return curve
+
+
+def hollow(wall):
+    return lambda size: Vesicle(radius=size / 2 - wall, thickness=wall, contrast=SLD)
+
+
+UNKNOWN = {f"cylinders {ratio:g}": cylinder(ratio) for ratio in RATIOS}
+UNKNOWN |= {f"hollow spheres {wall:g} nm": hollow(wall) for wall in WALLS}
+
+
+def family(body, q):
+    """Return curves of each held-out size, ``(ns, nq)``."""
+    sizes = jnp.asarray(lnp.HELD_OUT)
+    curve = lambda size: body(size).average_square(jnp.asarray(q))
+    return np.asarray(jax.jit(lambda sizes: jax.lax.map(curve, sizes))(sizes))
+
+
+def drawn(curves, like, base, key, count, matched):
+    """Return measured curves of one body, with the sizes and strengths that they have."""
+
+    @jax.jit
+    def draw(curves, like):
+        key_sizes, key_recorded = jax.random.split(key)
+        u = jax.random.uniform(key_sizes, (4, count), jnp.float32)
+        size = lnp.HELD_OUT[0] + u[0] * np.ptp(lnp.HELD_OUT)
+        spread = SPREADS[0] + u[1] * np.ptp(SPREADS)
+        sizes = jnp.asarray(lnp.HELD_OUT, jnp.float32)
+        alone = jax.nn.one_hot(jnp.argmin(abs(size[:, None] - sizes), axis=1), sizes.size)
+        weights = lnp.size_weights(sizes, size, spread)
+        weights = jnp.where((u[3] < 0.5)[:, None], alone, weights)
+        clean, known = (
+            jnp.matmul(weights, c.astype(jnp.float32), precision="highest")
+            for c in (curves, like)
+        )
+        if matched:
+            clean = clean * (known.max(axis=1) / clean.max(axis=1))[:, None]
+        low, high = np.log(lnp.STRENGTH)
+        strength = jnp.exp(low + (high - low) * u[2])
+        return lnp.recorded(key_recorded, base.q, clean, strength), size, strength
+
+    return [np.asarray(a) for a in draw(curves, like)]
+
+
+def by_thirds(flagged, values):
+    ends = np.quantile(values, [1 / 3, 2 / 3])
+    return [float(flagged[np.digitize(values, ends) == k].mean()) for k in range(3)]
+
+
+def unknown(model, held, count, key):
+    like = held.intensity[held.kinds.index(4)]
+    for number, (name, body) in enumerate(UNKNOWN.items()):
+        curves = family(body, held.q)
+        details, start = {}, time.perf_counter()
+        for matched in (False, True):
+            key_drawn = jax.random.fold_in(key, 2 * number + matched)
+            noisy, size, strength = drawn(curves, like, held, key_drawn, count, matched)
+            flagged = particles.read_curves(noisy, model).out_of_distribution
+            words = "matched" if matched else "simulated"
+            details |= {
+                f"flagged_{words}": float(flagged.mean()),
+                f"flagged_{words}_by_size": by_thirds(flagged, size),
+                f"flagged_{words}_by_noise": by_thirds(flagged, strength),
+            }
+        error = 1 - min(details["flagged_simulated"], details["flagged_matched"])
+        yield entry(name, error, time.perf_counter() - start, details | {"curves": count})
+
+
+def known(model, held, count, key):
+    task = TASKS["lnp-measured"]
+    draw = jax.jit(lnp.measured_sampler(held), static_argnums=1)
+    mixture = jax.device_get(draw(key, count * 4 // 3))
+    there = mixture.fractions.sum(axis=1) > 0
+    mixture = jax.tree.map(lambda a: a[there], mixture)
+    start = time.perf_counter()
+    told = particles.read_curves(mixture.curves, model)
+    seconds = time.perf_counter() - start
+    truth = {name: np.asarray(v) for name, v in task.targets(mixture).items()}
+    kind, flagged = truth["kind"], told.out_of_distribution
+    scores = classification_scores(told.probabilities, kind)
+    published = mixture.strength >= lnp.STRENGTH[0]
+    half = 1.645 * told.mixture_fraction_sigma
+    details = {
+        "curves": int(kind.size),
+        "false_alarms": float(flagged.mean()),
+        "false_alarms_by_class": [float(flagged[kind == k].mean()) for k in range(3)],
+        "false_alarms_published_noise": float(flagged[published].mean()),
+        "accuracy": scores["accuracy"],
+        "accuracy_not_flagged": float((told.probabilities.argmax(1) == kind)[~flagged].mean()),
+        "f1": scores["f1"],
+        "fraction": regression_scores(told.mixture_fraction, truth["fraction"]),
+        "fraction_coverage": coverage(
+            told.mixture_fraction - half, told.mixture_fraction + half, truth["fraction"]
+        ),
+    }
+    for k, number in enumerate(held.kinds):
+        size = truth[f"mean_size_type{number}"]
+        details[f"mean_size_type{number}"] = regression_scores(told.mean_sizes[:, k], size)
+    yield entry("known particles", details["false_alarms"], seconds, details)
+
+
+def entry(name, error, seconds, details):
+    return {
+        "name": f"lnp_unknown/{name}",
+        "error": error,
+        "seconds": seconds,
+        "cpu_seconds": seconds,
+        "details": details,
+        "device": device()["name"],
+        "cores": device()["cores"],
+        "x64": True,
+        "versions": versions(),
+    }
+
+
+def trained(path, bases, key):
+    """Return the network of a run, calibrated."""
+    network = TASKS["lnp-measured"].plans["ours"].build(bases[0].q.size, jax.random.key(0))
+    made = load_weights(path, network)
+    network.eval()
+    return particles.calibrated(network, bases, key=key, made=made)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--weights", type=Path, help="of a run; the packaged model unless set")
+    parser.add_argument("--write", type=Path, help="file of the calibrated model")
+    parser.add_argument("--curves", type=int, default=4096, help="of each body (4096)")
+    options = parser.parse_args()
+    folder = cache_folder("lnp")
+    held = lnp.base_curves((3, 4), lnp.HELD_OUT, folder=folder)
+    keys = jax.random.split(jax.random.key(2026), 3)
+    if options.weights is None:
+        model = particles.load_measured()
+    else:
+        bases = lnp.base_curves((3, 4), lnp.TRAINED, folder=folder), held
+        model = trained(options.weights, bases, keys[0])
+    records = [
+        *known(model, held, options.curves, keys[1]),
+        *unknown(model, held, options.curves, keys[2]),
+    ]
+    for record in records:
+        print(record["name"], json.dumps(record["details"]))
+    report(records)
+    if options.write is not None:
+        figures = {record["name"].split("/")[1]: record["details"] for record in records}
+        model.made["held_out"] = figures
+        particles.save_measured(options.write, model)
+
+
+if __name__ == "__main__":
+    main()

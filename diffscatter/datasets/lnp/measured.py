@@ -1,0 +1,131 @@
+r"""Draws of lipid nanoparticles as instruments record them, and of bodies that are none.
+
+A measured curve has a window of q, points of its own in it, and no known scale. So a draw gets
+a window, points that are equally spaced in q or in ln q, noise of either law, and comes back to
+the axis of the base as means over the bins around its points (NaN beyond the window), which is
+the way a measured curve takes (:func:`on_axis`).
+
+A quarter of the draws are other bodies (:mod:`~diffscatter.datasets.lnp.others`), with the
+signal to noise that a particle would have in their place.
+"""
+
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from diffscatter.core.pytree import replace
+from diffscatter.core.resampling import bin_means
+from diffscatter.datasets.lnp.base import Base
+from diffscatter.datasets.lnp.mixtures import MEANS, Mixture, between, sampler, size_weights
+from diffscatter.datasets.lnp.noise import NOISES, STRENGTH
+from diffscatter.datasets.lnp.others import other_curves
+
+__all__ = ["WINDOW", "measured_sampler", "on_axis", "recorded"]
+
+# Ends of the window, 1/nm: each is uniform in its logarithm; nothing beyond the base's axis.
+FIRST, LAST = (0.02, 0.14), (0.8, 3.6)
+WINDOW = FIRST[1], LAST[0]  # what every window holds
+_POINTS = (100, 500)
+_STRENGTH = (1e2, STRENGTH[1])  # (sld nm^3)^2: better curves than the published ones as well
+_OTHER_SPREADS = (0.1, 8.0)  # nm
+
+
+def on_axis(q: Array, values: Array, axis: Array) -> Array:
+    """Return a curve's means over the bins around the points of an axis, by lines in ln q.
+
+    Args:
+        q: ascending, 1/nm; may be padded with its last point. Shape ``(n,)``.
+        values: logarithms of intensities. Shape ``(n,)``.
+        axis: 1/nm, ascending. Shape ``(nq,)``.
+
+    Returns:
+        Shape ``(nq,)``; NaN where the bin is not wholly within q.
+    """
+    return bin_means(jnp.log(q), values, jnp.log(_edges(axis)))
+
+
+def recorded(key: Array, axis: Array, intensity: Array, strength: Array) -> Array:
+    """Return curves as they come from an instrument, on the axis that they came from.
+
+    Args:
+        key: of windows, points and noise; every other curve has the lognormal law, the rest
+            count photons.
+        axis: 1/nm. Shape ``(nq,)``.
+        intensity: without noise, on the axis. Shape ``(b, nq)``.
+        strength: alpha_n of the noise, in the unit of the intensity. Shape ``(b,)``.
+
+    Returns:
+        Log10 of the intensity, NaN beyond a curve's window. Shape ``(b, nq)``.
+    """
+    key_window, key_normal, key_photons = jax.random.split(key, 3)
+    axis = jnp.asarray(axis, intensity.dtype)
+    uniform = jax.random.uniform(key_window, (4, len(intensity), 1), intensity.dtype)
+    scaled = lambda u, ends: jnp.exp(between(u, tuple(map(math.log, ends))))
+    edges = _edges(axis)
+    low = jnp.maximum(scaled(uniform[0], FIRST), edges[0])
+    high = jnp.minimum(scaled(uniform[1], LAST), 1.0001 * edges[-1])  # the last bin is within
+    place = jnp.arange(_POINTS[1]) / (scaled(uniform[2], _POINTS) - 1)
+    place = jnp.minimum(place, 1.0)
+    even = uniform[3] < 0.5
+    q = jnp.where(even, low + (high - low) * place, low * (high / low) ** place)
+    clean = jnp.exp(_interpolated(axis, jnp.log(intensity), q))
+    noisy = jnp.zeros_like(clean)
+    for start, (law, key) in enumerate(
+        (("lognormal", key_normal), ("photons", key_photons)),
+    ):
+        some = slice(start, None, 2)
+        noisy = noisy.at[some].set(NOISES[law](key, clean[some], strength[some]))
+    return jax.vmap(on_axis, (0, 0, None))(q, noisy, axis)
+
+
+def measured_sampler(base: Base, task: str = "classify", **_) -> Callable:
+    """Return ``sample(key, batch) -> Mixture`` of measured curves, as :func:`sampler` does.
+
+    Spreads are those of the text and of the listings. Three of four draws are of the task; the
+    others are of other bodies: their fractions are 0, and their target is the number of the
+    types plus 1.
+    """
+    known = sampler(base, task, spread="all", strength=_STRENGTH)
+    bodies = jnp.asarray(other_curves(base.q, base.sizes), jnp.float32)
+    sizes = jnp.asarray(base.sizes, jnp.float32)
+
+    def sample(key: Array, batch: int) -> Mixture:
+        key_known, key_other, key_recorded = jax.random.split(key, 3)
+        mixture = known(key_known, batch)
+        u = jax.random.uniform(key_other, (4, batch), jnp.float32)
+        other = u[0] < 0.25
+        body = jnp.minimum((u[1] * len(bodies)).astype(jnp.int32), len(bodies) - 1)
+        weights = size_weights(sizes, between(u[2], MEANS), between(u[3], _OTHER_SPREADS))
+        curves = jnp.einsum("bs,bsq->bq", weights, bodies[body], precision="highest")
+        top = lambda curves: curves.max(axis=1, keepdims=True)
+        curves = curves * (top(mixture.intensity) / top(curves))
+        clean = jnp.where(other[:, None], curves, mixture.intensity)
+        types = mixture.fractions.shape[1]
+        return replace(
+            mixture,
+            curves=recorded(key_recorded, base.q, clean, mixture.strength),
+            intensity=clean,
+            fractions=jnp.where(other[:, None], 0.0, mixture.fractions),
+            target=jnp.where(other, types + 1, mixture.target),
+        )
+
+    return sample
+
+
+def _edges(axis: Array) -> Array:
+    """Return the edges of the bins around the points of an axis, ``(nq + 1,)``."""
+    axis = jnp.asarray(axis)
+    middle = (axis[1:] + axis[:-1]) / 2
+    ends = 2 * axis[0] - middle[0], 2 * axis[-1] - middle[-1]
+    return jnp.concatenate([ends[0][None], middle, ends[1][None]])
+
+
+def _interpolated(axis: Array, values: Array, q: Array) -> Array:
+    """Return values ``(b, nq)`` at q ``(b, m)``; beyond the axis its last lines go on."""
+    i = jnp.clip(jnp.searchsorted(axis, q, side="right") - 1, 0, axis.size - 2)
+    t = (q - axis[i]) / (axis[i + 1] - axis[i])
+    at = lambda i: jnp.take_along_axis(values, i, axis=1)
+    return (1 - t) * at(i) + t * at(i + 1)

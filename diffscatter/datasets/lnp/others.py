@@ -1,0 +1,94 @@
+r"""Curves of bodies that are no lipid nanoparticles: what a network has to tell from them.
+
+Ellipsoids of revolution, spheres and ellipsoids in a shell, straight chains of spheres that
+touch, whose amplitude is that of one sphere times
+
+.. math:: \left\langle \Bigl|\sum_j e^{-i j d q_z}\Bigr|^2 \right\rangle
+    = \sum_{i, j = 1}^{n} \frac{\sin |i - j| q d}{|i - j| q d}
+
+Cylinders and hollow spheres are left out on purpose: on them is tested what has learnt from
+these.
+"""
+
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from diffscatter.analytic import CoreShellEllipsoid, Ellipsoid, Sphere
+from diffscatter.core.special import sinc
+
+__all__ = ["other_curves"]
+
+# Polar over equatorial axis, core radius over outer radius, contrast of the core over that of
+# the shell, spheres in a chain. A ball in another density is no ball, however small it is; an
+# ellipsoid of 1.1 is nearly one.
+_RATIOS = (0.25, 0.4, 0.55, 0.7, 1.45, 1.8, 2.3, 3.0, 4.0)
+_CORES = (0.5, 0.65, 0.8, 0.9)
+_CONTRASTS = (-1.5, -0.7, -0.3, 0.3, 2.0, 4.0)
+_SHELLED = ((0.5, -0.5), (0.5, 0.4), (0.5, 2.5), (2.0, -0.5), (2.0, 0.4), (2.0, 2.5))
+_CHAINS = (2, 3, 5)
+
+
+def other_curves(q: ArrayLike, sizes: ArrayLike) -> np.ndarray:
+    """Return the curves of each body at each size, which is its longest extension.
+
+    Args:
+        q: 1/nm. Shape ``(nq,)``.
+        sizes: nm. Shape ``(ns,)``.
+
+    Returns:
+        Arbitrary unit, float64. Shape ``(bodies, ns, nq)``.
+    """
+    with jax.enable_x64(True):
+        q, sizes = (jnp.asarray(np.asarray(x, float)) for x in (q, sizes))
+        return np.concatenate([np.asarray(curves) for curves in _families(q, sizes)])
+
+
+def _families(q: Array, sizes: Array) -> Iterator[Array]:
+    """Yield curves ``(bodies, ns, nq)``, family by family, each one compilation."""
+
+    def each(curve, *bodies):
+        one = lambda body: jax.lax.map(lambda size: curve(size, *body), sizes)
+        return jax.jit(lambda bodies: jax.lax.map(one, bodies))(
+            tuple(jnp.asarray(np.asarray(b, float)) for b in bodies)
+        )
+
+    def ellipsoid(size, ratio):
+        polar, equatorial = _semi_axes(size, ratio)
+        body = Ellipsoid(radius_polar=polar, radius_equatorial=equatorial, contrast=1.0)
+        return body.average_square(q)
+
+    def shelled(size, ratio, core, contrast):
+        polar, equatorial = _semi_axes(size, ratio)
+        body = CoreShellEllipsoid(
+            radius_equat_core=core * equatorial,
+            x_core=ratio,
+            thick_shell=(1 - core) * equatorial,
+            x_polar_shell=ratio,
+            core_contrast=contrast,
+            shell_contrast=1.0,
+        )
+        return body.average_square(q)
+
+    def chain(size, count):
+        far = jnp.arange(1.0, max(_CHAINS))[:, None]
+        pairs = jnp.where(far < count, 2 * (count - far), 0.0) * sinc(far * q * size / count)
+        ball = Sphere(radius=size / count / 2, contrast=1.0)
+        return ball.average_square(q) * (count + pairs.sum(axis=0))
+
+    yield each(ellipsoid, _RATIOS)
+    cores, contrasts = np.meshgrid(_CORES, _CONTRASTS)
+    yield each(shelled, np.ones(cores.size), cores.ravel(), contrasts.ravel())
+    ratios, contrasts = zip(*_SHELLED, strict=True)
+    yield each(shelled, ratios, np.full(len(ratios), 0.75), contrasts)
+    yield each(chain, _CHAINS)
+
+
+def _semi_axes(size: Array, ratio: Array) -> tuple[Array, Array]:
+    """Return the polar and the equatorial one, the longer of which is half the size."""
+    half = size / 2
+    return half * jnp.minimum(ratio, 1.0), half / jnp.maximum(ratio, 1.0)

@@ -1,0 +1,108 @@
+"""Windows, points and noise of measured curves; bodies that are none, against closed forms."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from diffscatter.datasets import lnp
+from diffscatter.datasets.lnp import measured, others
+from tests.shapes import closed_forms
+
+Q = np.linspace(0.04, 3.0, 150)
+SIZES = np.arange(20.0, 101.0, 4.0)
+KEY = jax.random.key(7)
+
+
+@pytest.fixture(scope="module")
+def base():
+    """Balls for type 4, smaller ones of higher density for type 3."""
+    ball = lambda size, sld: (sld * closed_forms.sphere_amplitude(Q, size / 2)) ** 2
+    curves = [[ball(s * size, sld) for size in SIZES] for s, sld in ((0.7, 14.0), (1.0, 9.0))]
+    return lnp.Base(kinds=(3, 4), sizes=SIZES, q=Q, intensity=np.array(curves))
+
+
+@pytest.fixture(scope="module")
+def drawn(base):
+    return jax.jit(lnp.measured_sampler(base), static_argnums=1)(KEY, 2000)
+
+
+def test_a_curve_comes_to_the_axis():
+    law = lambda q: 3.0 - 4.0 * np.log10(q)  # a straight line in ln q: averages are exact
+    axis = np.linspace(0.04, 3.0, 500)
+    q = np.geomspace(0.1, 2.0, 73)
+    with jax.enable_x64(True):
+        got = np.asarray(lnp.on_axis(q, law(q), axis))
+    step = axis[1] - axis[0]
+    there = (axis - step / 2 >= 0.1) & (axis + step / 2 <= 2.0)
+    np.testing.assert_array_equal(np.isfinite(got), there)
+    # The mean of ln q over a bin of relative width w is below that of its middle by w^2 / 24
+    # and less, and the power is 4.
+    width = (step / axis[there]) ** 2
+    assert (np.abs(got[there] - law(axis[there])) <= 4 / np.log(10) * width / 10).all()
+
+
+def test_windows_and_noise_are_those_said(base, drawn):
+    curves = np.asarray(drawn.curves)
+    there = np.isfinite(curves)
+    assert (np.diff(there.astype(int), axis=1) == 1).sum(axis=1).max() <= 1, "one window"
+    inside = (lnp.WINDOW[0] + 0.03 < Q) & (lnp.WINDOW[1] - 0.03 > Q)
+    assert there[:, inside].all()
+    first, last = there[:, :2].any(axis=1), there[:, -2:].any(axis=1)
+    # Uniform in the logarithm, to a bin: shares of windows that hold the axis's own ends.
+    for got, expected in (
+        (first, np.log(0.05 / 0.02) / np.log(0.14 / 0.02)),
+        (last, np.log(3.6 / 2.98) / np.log(3.6 / 0.8)),
+    ):
+        assert abs(got.mean() - expected) < 0.06
+    # Where noise is small, the curve is there: shifted by nothing, up to the bins' curvature.
+    quiet = (drawn.strength[:, None] < 1e-8 * drawn.intensity) & there & inside
+    far = np.abs(curves - np.log10(drawn.intensity))[np.asarray(quiet)]
+    assert quiet.sum() > 1000 and np.median(far) < 0.01
+
+
+def test_a_quarter_are_other_bodies(drawn):
+    other = np.asarray(drawn.fractions).sum(axis=1) == 0
+    n = other.size
+    assert abs(other.mean() - 0.25) < 4 * np.sqrt(0.25 * 0.75 / n)
+    np.testing.assert_array_equal(np.asarray(drawn.target) == 3, other)
+    shares = np.bincount(np.asarray(drawn.target)) / n
+    np.testing.assert_allclose(shares, 0.25, atol=4 * np.sqrt(0.25 * 0.75 / n))
+    assert drawn.deviations.min() < 0.5 and drawn.deviations.max() > 3.5
+
+
+def test_the_key_is_all(base, drawn):
+    again = jax.jit(lnp.measured_sampler(base), static_argnums=1)(KEY, 2000)
+    np.testing.assert_array_equal(drawn.curves, again.curves)
+
+
+def test_other_bodies_against_closed_forms():
+    q, sizes = np.linspace(0.05, 1.0, 20), np.array([20.0, 50.0])
+    curves = others.other_curves(q, sizes)
+    ball = lambda radius: closed_forms.sphere_amplitude(q, radius)
+    counts = (len(others._RATIOS), len(others._CORES) * len(others._CONTRASTS))
+    assert curves.shape == (sum(counts) + len(others._SHELLED) + len(others._CHAINS), 2, 20)
+    for at, size in enumerate(sizes):
+        # Two spheres that touch: |1 + e^(iqd)|^2 on average.
+        x = q * size / 2
+        pair = ball(size / 4) ** 2 * (2 + 2 * np.sin(x) / x)
+        np.testing.assert_allclose(curves[-3, at], pair, rtol=1e-9)
+        # The first shelled ball: core of half the radius, contrast -1.5.
+        shelled = ball(size / 2) - 2.5 * ball(size / 4)
+        np.testing.assert_allclose(curves[counts[0], at], shelled**2, rtol=1e-6, atol=1e-6)
+        # An oblate ellipsoid over Gauss's nodes.
+        mu, w = np.polynomial.legendre.leggauss(200)
+        radius = size / 2 * np.sqrt(1 - mu**2 + (0.25 * mu) ** 2)
+        each = [
+            [closed_forms.sphere_amplitude(np.array([k]), r)[0] / r**3 for r in radius]
+            for k in q
+        ]
+        oblate = (np.array(each) ** 2 @ w) / 2 * (0.25 * (size / 2) ** 3) ** 2
+        np.testing.assert_allclose(curves[0, at], oblate, rtol=1e-8)
+
+
+def test_interpolation_goes_on_beyond_the_axis():
+    axis, values = jnp.linspace(1.0, 2.0, 11), jnp.linspace(3.0, 5.0, 11)[None]
+    q = jnp.array([[0.95, 1.0, 1.234, 2.0, 2.05]])
+    got = measured._interpolated(axis, values, q)
+    np.testing.assert_allclose(got, 1 + 2 * q, rtol=1e-5)
