@@ -10,7 +10,6 @@ kind of body has a part in.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -231,10 +230,10 @@ def load_measured(path: Path | str = PACKAGED) -> ParticleModel:
 
 def _known(sample: Callable, key: Array, count: int) -> np.ndarray:
     """Return curves of known particles, ``(count, nq)``."""
-    draw = jax.jit(partial(sample, batch=_BATCH))
+    draw = jax.jit(sample, static_argnums=1)
     found, index, missing = [], 0, count
     while missing > 0:
-        mixture = draw(jax.random.fold_in(key, index))
+        mixture = draw(jax.random.fold_in(key, index), _BATCH)
         found.append(np.asarray(mixture.curves)[np.asarray(mixture.fractions).sum(axis=1) > 0])
         missing, index = missing - len(found[-1]), index + 1
     return np.concatenate(found)[:count]

