@@ -64,8 +64,10 @@ def test_a_scale_and_a_finer_axis_change_nothing(model):
     there = (Q > 0.07) & (Q < 2.4)
     # float32 integrals of about 5, differences over bins of 0.02/q and more in ln q.
     np.testing.assert_allclose((told.curves[1] - told.curves[0])[there], -9, atol=1e-3)
-    # Straight lines over the points of one axis and of the other: their curvature between.
-    assert np.nanmedian(np.abs(told.curves[2] - told.curves[0])) < 0.02
+    # Straight lines over the points of one axis and of the other, 1.6 % apart in q: away from
+    # minima a relative (q D/2)^2 (1.6 %)^2 / 8, of 0.002 at 0.3 1/nm.
+    smooth = (Q > 0.07) & (Q < 0.3)
+    assert np.median(np.abs(told.curves[2] - told.curves[0])[smooth]) < 0.002
     assert np.isnan(told.curves[3][Q > 1.0]).all()
     assert told.mean_sizes.shape == told.mean_sizes_sigma.shape == (4, 2)
     assert ((0 < told.fraction) & (told.fraction < 1)).all() and (told.fraction_sigma > 0).all()

@@ -24,8 +24,8 @@ from diffscatter.core.special import sinc
 __all__ = ["other_curves"]
 
 # Polar over equatorial axis; core radius over outer radius and contrast of the core over that
-# of the shell, of spheres and of ellipsoids with their ratio; spheres in a chain. None is nearly
-# a sphere of one density.
+# of the shell, of spheres and of ellipsoids with their ratio; spheres in a chain. None is
+# nearly a sphere of one density.
 _RATIOS = (0.25, 0.4, 0.55, 0.7, 1.45, 1.8, 2.3, 3.0, 4.0)
 _CORES = (0.5, 0.65, 0.8, 0.9)
 _CONTRASTS = (-1.5, -0.7, -0.3, 0.3, 2.0, 4.0)
