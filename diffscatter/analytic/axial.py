@@ -4,6 +4,7 @@ r"""Bodies of revolution in every orientation.
     \langle F^2 \rangle = \int_0^{\pi/2} F^2(q\cos\theta, q\sin\theta)\,\sin\theta\,d\theta
 """
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -46,6 +47,7 @@ class Axial(Oriented):
     of 32, or None: as many as needed, decided while the program runs) and gives two things.
     """
 
+    @abstractmethod
     def oriented_amplitude(self, along: Array, across: Array) -> tuple[Array, ...]:
         """Return F over the prefactor (strength times volume), as one factor or two.
 
@@ -56,12 +58,11 @@ class Axial(Oriented):
             Factors of the same shape. Two are contracted as matrices are: with one
             distributed parameter in each, n times n bodies cost n + n evaluations.
         """
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def variation(self) -> Array:
         """Largest change of the body's half width, in nm, as the axis turns by one rad."""
-        raise NotImplementedError
 
     def reduced_square(self, q: Array) -> Array:
         return along_q(partial(_reduced, 2), self, q.ravel()).reshape(q.shape)

@@ -9,6 +9,7 @@ it is that of the integral. Every formula is even in the width and holds at widt
 """
 
 import math
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import jax
@@ -49,7 +50,7 @@ class Band(NamedTuple):
     high: Array
 
 
-class Distribution:
+class Distribution(ABC):
     """What :class:`~diffscatter.analytic.Polydisperse` asks of a distribution.
 
     A :class:`Band` tells it how fast the squared amplitude turns.
@@ -65,34 +66,34 @@ class Distribution:
     extent = 3.0
     smallest = 0.0
 
+    @abstractmethod
     def blocks(self, band: Band) -> Array:
         """Return how many blocks of nodes the integral needs, not yet rounded up."""
-        raise NotImplementedError
 
+    @abstractmethod
     def block(self, j: Array, blocks: Array, band: Band) -> tuple[Array, Array]:
         """Return ratios x and weights, up to a common factor, of block ``j``'s nodes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def density(self, t: Array) -> Array:
         """Return p(x), up to a constant, at x = 1 + width t > 0."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def largest(self) -> Array:
         """Ratio beyond which sizes are so rare that what turns faster still is not resolved."""
-        raise NotImplementedError
 
 
 class _Smooth(Distribution):
     """Equal steps in s."""
 
+    @abstractmethod
     def range(self, band: Band) -> tuple[Array, Array, Array]:
         """Return the ends of s and the rate k for which steps of 2 pi/k are short enough."""
-        raise NotImplementedError
 
+    @abstractmethod
     def node(self, s: Array, band: Band) -> tuple[Array, Array]:
         """Return x(s) and p(x) dx/ds up to a constant."""
-        raise NotImplementedError
 
     @property
     def largest(self) -> Array:
@@ -155,9 +156,9 @@ class _Logarithmic(_Smooth):
 
     _TURN = 30.0
 
+    @abstractmethod
     def density_of_log(self, v: Array) -> Array:
         """Return the density of v = ln(x)/w up to a constant."""
-        raise NotImplementedError
 
     def lowest(self, width: Array) -> Array:
         """Return the v below which nothing counts."""
@@ -269,8 +270,9 @@ class Schulz(_Logarithmic):
 class _Flat(Distribution):
     """Equal numbers between ``1 - h`` and ``1 + h``, cut at 0; Gauss-Legendre panels."""
 
+    @abstractmethod
     def half_width(self) -> Array:
-        raise NotImplementedError
+        """Return h."""
 
     def blocks(self, band: Band) -> Array:
         low, high = self._ends()

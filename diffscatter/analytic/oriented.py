@@ -6,6 +6,8 @@ with the volume V, the strength s (the contrast of a body of one material) and t
 amplitude f. Written so, the intensity and its derivatives hold for bodies of no volume too.
 """
 
+from abc import abstractmethod
+
 import jax.numpy as jnp
 from jax import Array
 
@@ -22,22 +24,22 @@ class Oriented(Particle):
     """
 
     @property
+    @abstractmethod
     def strength(self) -> Array:
         """What multiplies F in every orientation, the volume apart; 1/nm^2."""
-        raise NotImplementedError
 
     @property
     def prefactor(self) -> Array:
         """What multiplies F in every orientation, nm."""
         return self.strength * self.volume
 
+    @abstractmethod
     def reduced_square(self, q: Array) -> Array:
         """Return the average of (F/prefactor)^2 over orientations."""
-        raise NotImplementedError
 
+    @abstractmethod
     def reduced_amplitude(self, q: Array) -> Array:
         """Return the average of F/prefactor over orientations."""
-        raise NotImplementedError
 
     def average_square(self, q: Array) -> Array:
         return self.prefactor**2 * self.reduced_square(q)

@@ -1,5 +1,6 @@
 """What every model offers: an intensity, and for particles a form factor and its averages."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -15,7 +16,7 @@ from diffscatter.core.units import CM_PER_NM
 __all__ = ["Particle", "Scatterer", "check_model", "concrete_count", "floating"]
 
 
-class Scatterer:
+class Scatterer(ABC):
     """Base of everything that a :class:`~diffscatter.analytic.Sample` can hold.
 
     A subclass gives ``specific_intensity``: particles through :class:`Particle`, empirical
@@ -29,9 +30,9 @@ class Scatterer:
 
     EFFECTIVE_RADII: ClassVar[Mapping[str, Callable[[Any], Array]]] = {}
 
+    @abstractmethod
     def specific_intensity(self, q: Array) -> Array:
         """Return I(q) in 1/cm for a scale of 1, in the shape of ``q`` (1/nm)."""
-        raise NotImplementedError
 
     def node_count(self, q: ArrayLike) -> int:
         """Return how many quadrature nodes the largest of ``q`` (1/nm) needs; 1 if none."""

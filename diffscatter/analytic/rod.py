@@ -14,6 +14,7 @@ and either average is a function of one variable, worth a table: n times m bodie
 orientation cost no more than one.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable
 
 import jax.numpy as jnp
@@ -35,18 +36,18 @@ class Rod(Axial):
     """
 
     @property
+    @abstractmethod
     def section_area(self) -> Array:
         """Area of the material, nm^2."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def section_radius(self) -> Array:
         """Outer radius, nm."""
-        raise NotImplementedError
 
+    @abstractmethod
     def section_amplitude(self, across: Array) -> Array:
         """Return the amplitude of the section, 1 at 0."""
-        raise NotImplementedError
 
     @property
     def volume(self) -> Array:

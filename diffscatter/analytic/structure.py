@@ -10,6 +10,8 @@ with a real function :math:`\psi` that is a parabola inside the core, so S is po
 nothing cancels in it, at q = 0 and at volume fraction 0 too.
 """
 
+from abc import abstractmethod
+
 import jax
 from jax import Array
 from jax.typing import ArrayLike
@@ -41,9 +43,9 @@ class StructureFactor(Scatterer):
         """Volume fraction that the fluid is computed at, below 1."""
         return self.volume_fraction
 
+    @abstractmethod
     def factor(self, q: Array) -> Array:
         """Return S(q), in the shape of ``q`` (1/nm)."""
-        raise NotImplementedError
 
     def __call__(self, q: ArrayLike) -> Array:
         """Return S(q), in the shape of ``q`` (1/nm).

@@ -9,6 +9,7 @@ Gauss-Legendre does. Both resolve nothing until their step is short enough for t
 which F^2 turns, and everything shortly after.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
 from typing import ClassVar
@@ -47,18 +48,18 @@ class Triaxial(Oriented):
 
     MARGIN: ClassVar[float]
 
+    @abstractmethod
     def oriented_amplitude(self, x: Array, y: Array, z: Array) -> Array:
         """Return F over the prefactor (strength times volume).
 
         Args:
             x, y, z: components of q along the axes, 1/nm; broadcast to ``(nq, 64)``.
         """
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def spans(self) -> tuple[Array, Array]:
         """Phase of F^2, for a q of 1/nm, over the turns towards z and about it; nm."""
-        raise NotImplementedError
 
     def reduced_square(self, q: Array) -> Array:
         return along_q(partial(_mean_power, 2), self, q.ravel()).reshape(q.shape)

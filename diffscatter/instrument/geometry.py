@@ -19,6 +19,7 @@ wavelength. Only the forward half of the Ewald sphere is seen: pixels beyond it 
 """
 
 import math
+from abc import ABC, abstractmethod
 
 import jax
 import jax.numpy as jnp
@@ -85,7 +86,7 @@ class Pixels:
         return 1 - ((self.kx if state == "x" else self.ky) / self.wavenumber) ** 2
 
 
-class Detector:
+class Detector(ABC):
     """What all detectors share: a raster of pixels and the place of the direct beam in it."""
 
     shape: tuple[int, int]
@@ -160,13 +161,13 @@ class Detector:
         u, v = (jnp.arange(n, dtype=dtype) for n in reversed(self.shape))
         return (u - column)[None, :], (v - row)[:, None]
 
+    @abstractmethod
     def _direction(self, k: Array) -> tuple[Array, Array, Array, Array]:
         """Return k_x, k_y, k_z and the solid angle of every pixel, before any mask."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _arrival(self, kx: Array, ky: Array, kz: Array, k: Array) -> tuple[Array, Array, Array]:
         """Return steps along columns and rows from the direct beam, and what arrives."""
-        raise NotImplementedError
 
 
 @struct

@@ -13,6 +13,7 @@ angle; at any other edge it restores the volume that the bare product loses. Com
 contrast, errs by 1e-3 to 1e-2 of the intensity at every edge.
 """
 
+from abc import ABC, abstractmethod
 from functools import reduce
 from typing import NamedTuple
 
@@ -46,7 +47,7 @@ class Smoothed(NamedTuple):
     gradient: Vector
 
 
-class Body:
+class Body(ABC):
     """A region of space. Set algebra as Python's sets: ``a | b``, ``a & b``, ``a - b``.
 
     ``contrast * body`` makes a :class:`Composite`, and composites add.
@@ -55,28 +56,28 @@ class Body:
     # numpy scalars and arrays on the left leave the product to __rmul__.
     __array_ufunc__ = None
 
+    @abstractmethod
     def smoothed(self, at: Vector, sigma: Array) -> Smoothed:
         """Return the occupancy at ``at`` (nm) after a Gaussian of ``sigma`` nm."""
-        raise NotImplementedError
 
+    @abstractmethod
     def margin(self, at: Vector) -> Array:
         """Return a signed distance: negative inside, its size at most the distance to a face.
 
         It changes by at most 1 nm a nm, so it tells what lies in a ball around ``at``.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def bounds(self) -> tuple[Array, Array]:
         """Return the lowest and the highest (x, y, z) of a box around it, nm."""
-        raise NotImplementedError
 
+    @abstractmethod
     def check(self) -> None:
         """Refuse what is no body, from concrete fields.
 
         Raises:
             ValueError: naming the field, the value and what is expected.
         """
-        raise NotImplementedError
 
     def density(self, at: Vector, sigma: Array) -> Array:
         """Return the smoothed occupancy alone."""

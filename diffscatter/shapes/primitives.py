@@ -13,6 +13,7 @@ Sizes should exceed about two pitches, so that a point lies near one side of the
 """
 
 import math
+from abc import abstractmethod
 from functools import reduce
 from typing import NamedTuple
 
@@ -62,18 +63,18 @@ class Solid(Body):
     centre: Array | None
     rotation: Array | None
 
+    @abstractmethod
     def faces(self, at: Vector) -> list[Face]:
         """Return the faces seen from ``at``, in the body's own axes, nm."""
-        raise NotImplementedError
 
+    @abstractmethod
     def extent(self) -> Array:
         """Return half the sides of the box around it, along x, y, z, nm. Shape ``(3,)``."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def volume(self) -> Array:
         """Exact volume, nm^3."""
-        raise NotImplementedError
 
     def local(self, at: Vector) -> Vector:
         """Return laboratory coordinates in the body's own axes."""

@@ -8,6 +8,9 @@ import pytest
 from numerics import central_difference, cylinder_square, ellipsoid_square, phi, sphere_square
 
 from diffscatter.analytic import CoreShellSphere, Cylinder, Ellipsoid, Sphere
+from diffscatter.analytic.axial import Axial
+from diffscatter.analytic.distributions import Distribution
+from diffscatter.core.pytree import struct
 
 Q = np.array([0.0, 1e-6, 1e-3, 0.03, 0.2, 0.7, 2.0, 6.0])
 CASES = {
@@ -165,6 +168,16 @@ def test_nodes_are_reported_and_may_be_fixed():
         np.testing.assert_allclose(fixed, rod.intensity(q), rtol=1e-9)
         coarse = Cylinder(radius=2.0, length=300.0, contrast=1.0, nodes=32).intensity(q)
         assert abs(coarse[1] / fixed[1] - 1) > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("base", "words"),
+    [(Axial, "oriented_amplitude.*strength.*variation"), (Distribution, "block.*largest")],
+)
+def test_a_model_that_lacks_a_part_is_refused_when_it_is_made(base, words):
+    incomplete = struct(type("Incomplete", (base,), {"__annotations__": {"radius": jax.Array}}))
+    with pytest.raises(TypeError, match=words):
+        incomplete(radius=1.0)
 
 
 def test_refuses_what_it_cannot_compute():

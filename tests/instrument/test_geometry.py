@@ -8,6 +8,7 @@ from differences import assert_gradient
 
 from diffscatter.core.pytree import replace
 from diffscatter.instrument import EwaldDetector, FlatDetector, SphericalDetector
+from diffscatter.instrument.geometry import Detector
 
 WAVELENGTH = 13.5
 K = 2 * np.pi / WAVELENGTH
@@ -186,6 +187,11 @@ def test_follows_float32_and_vmaps():
 def test_refuses_by_name(change, words):
     with pytest.raises(ValueError, match=words):
         made("flat", **change).pixels(WAVELENGTH)
+
+
+def test_a_detector_without_directions_is_refused_when_it_is_made():
+    with pytest.raises(TypeError, match="_arrival.*_direction"):
+        Detector()
 
 
 def test_refuses_other_things_by_name():

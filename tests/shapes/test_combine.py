@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from diffscatter import shapes
+from diffscatter.core.pytree import struct
 from diffscatter.operators import saxs
 from tests.shapes import closed_forms
 
@@ -15,6 +16,18 @@ SIGMA = 0.2
 
 def half_space(angle, offset=0.0):
     return shapes.HalfSpaces(normals=[[np.cos(angle), np.sin(angle), 0.0]], offsets=[offset])
+
+
+def test_a_body_that_lacks_a_part_is_refused_when_it_is_made():
+    @struct
+    class Everywhere(shapes.Body):
+        radius: jax.Array
+
+        def smoothed(self, at, sigma):
+            return at[0] * 0 + 1
+
+    with pytest.raises(TypeError, match="bounds.*check.*margin"):
+        Everywhere(radius=1.0)
 
 
 def test_smoothed_wedge_loses_no_volume():
