@@ -135,9 +135,12 @@ def reconstruct(
         if value not in known:
             raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
     check_positive("wavelength", wavelength, "nm")
+    if not (isinstance(seed, int | np.integer) and seed >= 0):
+        raise ValueError(f"seed must be a whole number, 0 or above, got {seed!r}")
     chi = _index(physics, chi, attenuation_length, wavelength)
     data = recorded(pattern, float(wavelength), scale)
     stages = Stages(data.display(), data.wavelength, chi)
+    stages.check()
     report = _Report(progress)
     kinds = _KINDS if physics == "split-step" else 1
     trials, notes = _search(stages, start, method, seed, kinds, report)

@@ -20,6 +20,7 @@ published = pytest.mark.skipif(
     not PUBLISHED.is_dir(), reason="../shared/data/wide_angle is absent"
 )
 SILVER = ["--wavelength", "13.5", "--material", "Ag"]
+SEARCH = pipelines.reconstruct
 IMAGE = np.random.default_rng(0).poisson(200.0, (16, 16)).astype(np.uint8)
 
 
@@ -210,6 +211,23 @@ def test_refused_in_a_line(picture, tmp_path, refused, no_search, arguments, mat
     line = refused("reconstruct", picture, *arguments, "--output", tmp_path / "out")
     assert re.search(match, line), line
     assert not no_search and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (
+            ["--q-max", ".001"],
+            "ends at 0.001 1/nm, 0.12 degrees: .*check wavelength and q_max",
+        ),
+        ([*Q, "--seed", "-1"], "seed must be a whole number, 0 or above, got -1"),
+    ],
+)
+def test_what_the_search_refuses(picture, tmp_path, refused, monkeypatch, options, words):
+    monkeypatch.setattr(pipelines, "reconstruct", SEARCH)
+    line = refused("reconstruct", picture, *SILVER, *options, "--output", tmp_path / "out")
+    assert re.search(words, line), line
+    assert not (tmp_path / "out").exists()
 
 
 def test_files_that_are_refused(tmp_path, refused):

@@ -22,6 +22,8 @@ AXIS = (np.arange(48) - 24) * 0.018  # 1/nm
 PHYSICS = {"wavelength": WAVELENGTH, "attenuation_length": LENGTH, "physics": "attenuated"}
 BODY = Ellipsoid(semi_axes=[26.0, 36.0, 45.0], rotation=[0.5, 0.9, 0.2])
 BLANK = Pattern(image=np.ones((48, 48)), kx=AXIS, ky=AXIS)
+SLOPE = np.arange(48.0 * 48).reshape(48, 48)
+WINDOW = np.pad(np.ones((11, 9), bool), ((20, 17), (20, 19)))
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +74,12 @@ def test_an_ellipsoid_comes_back(intensity, scale):
         ({"image": np.ones(48)}, {}, r"must be \(ny, nx\), got shape \(48,\)"),
         ({"mask": np.ones((48, 47), bool)}, {}, r"mask must have the shape of the pattern"),
         ({"mask": np.zeros((48, 48), bool)}, {}, "the mask leaves no pixel"),
+        (
+            {"image": SLOPE, "kx": AXIS / 400, "ky": AXIS / 400},
+            {},
+            r"ends at 0.00108 1/nm, 0.13 degrees: .*; check wavelength and q_max \(1/nm\)",
+        ),
+        ({"image": SLOPE, "mask": WINDOW}, {}, "only 99 pixels count: a body needs 100"),
         ({"kx": 1 + AXIS + 0.5}, {}, "no pixel lies inside the Ewald circle"),
         ({"kx": AXIS[::-1]}, {}, "kx must ascend"),
         ({"ky": AXIS[1:]}, {}, r"ky must be \(48,\)"),
@@ -87,6 +95,7 @@ def test_an_ellipsoid_comes_back(intensity, scale):
             "must not amplify",
         ),
         ({}, {"physics": "born"}, "physics must be one of"),
+        ({}, {"seed": -1}, "seed must be a whole number, 0 or above, got -1"),
         ({}, {"scale": "sqrt"}, "scale must be one of"),
         ({}, {"start": "warm"}, "start must be one of"),
         ({}, {"method": "spheres"}, "method must be one of"),

@@ -23,6 +23,7 @@ GROWING, SETTLED = 1.3, 1.15
 _FEWEST_PIXELS = 100  # at the first stage
 _LARGEST = 1.2  # radius over 1/pixel: five pixels on two fringes
 _SMALLEST = 0.135  # radius over the largest
+_LEAST_DEPTH = 0.5  # rad between the front and the back of the largest
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,22 +57,47 @@ class Stages:
     def smallest(self) -> float:
         return _SMALLEST * self.largest
 
+    def check(self) -> None:
+        r"""Refuse, before anything is computed, a pattern that holds no body.
+
+        Depth shows by the phase :math:`D\,(k - \sqrt{k^2 - q^2})` between the front and the
+        back, at the largest q and for the largest D that the pixels resolve.
+
+        Raises:
+            ValueError: where that phase is hardly any, or hardly a pixel counts.
+        """
+        k, reach, depth = 2 * np.pi / self.wavelength, self.reach, 2 * self.largest
+        phase = depth * reach**2 / (k + np.sqrt(k**2 - reach**2))
+        if phase < _LEAST_DEPTH:
+            degrees = np.rad2deg(np.arcsin(reach / k))
+            raise ValueError(
+                f"the pattern ends at {reach:.3g} 1/nm, {degrees:.2g} degrees: no depth shows "
+                f"there, {phase:.2g} rad between front and back of the largest body that its "
+                f"pixels resolve ({depth:.3g} nm); check wavelength and q_max (1/nm), or "
+                "distance and pixel"
+            )
+        if self._transverse.size < _FEWEST_PIXELS:
+            raise ValueError(
+                f"only {self._transverse.size} pixels count: a body needs {_FEWEST_PIXELS} or "
+                "more"
+            )
+
     @cached_property
     def unit_length(self) -> float:
         """As of :func:`.sight.unit_length`."""
         return unit_length(self.display, self.wavelength)
 
     @cached_property
+    def _transverse(self) -> np.ndarray:
+        """Transverse wave vectors of the pixels that count, 1/nm."""
+        display = self.display
+        return np.hypot(display.ky[:, None], display.kx)[display.weight > 0]
+
+    @cached_property
     def _reaches(self) -> tuple[float, float, float, float]:
         """Transverse wave vectors up to which the four stages before all pixels look."""
-        display = self.display
-        transverse = np.hypot(display.ky[:, None], display.kx)[display.weight > 0]
-        if transverse.size < _FEWEST_PIXELS:
-            raise ValueError(
-                f"only {transverse.size} pixels count: a body needs {_FEWEST_PIXELS} or more"
-            )
         # Few or masked pixels about the beam: the first stage looks farther.
-        least = np.partition(transverse, _FEWEST_PIXELS - 1)[_FEWEST_PIXELS - 1]
+        least = np.partition(self._transverse, _FEWEST_PIXELS - 1)[_FEWEST_PIXELS - 1]
         first = max(0.127 * self.reach, float(least) * (1 + 1e-9))
         second = max(0.254 * self.reach, 1.5 * first)
         fourth = max(0.587 * self.reach, 1.4 * second)
