@@ -28,11 +28,11 @@ from diffscatter.pipelines.bodies.cold import GOOD, cold_start
 from diffscatter.pipelines.bodies.convex import NoBody, planes_of, polar_of, recentred
 from diffscatter.pipelines.bodies.descent import Trial
 from diffscatter.pipelines.bodies.geometry import chi_of_attenuation
-from diffscatter.pipelines.bodies.known import matches, solids_start
+from diffscatter.pipelines.bodies.known import polytopes_start, solids_start
 from diffscatter.pipelines.bodies.library import Library, library
 from diffscatter.pipelines.bodies.recorded import Recorded, recorded
 from diffscatter.pipelines.bodies.refine import refine_body
-from diffscatter.pipelines.bodies.stages import SETTLED, Stages
+from diffscatter.pipelines.bodies.stages import SETTLED, Stages, best_of, finished
 from diffscatter.pipelines.bodies.voxels import fit_voxel_body
 from diffscatter.shapes.heights import heights
 
@@ -221,12 +221,15 @@ def _search(
             # What the other start has found already needs no more starts.
             if any(trial.rms <= GOOD for way in before for trial in way.result()):
                 return []
-            return matches(stages, known("polytopes"))
+            return polytopes_start(stages, known("polytopes"))
 
         if start != "library":
             random = np.random.default_rng(second)
             ways.append(pool.submit(cold_start, stages, random, polytopes=polytopes, **common))
         found = [trial for way in ways for trial in way.result()]
+        if start == "library" and method != "solid":
+            for trial in best_of(polytopes(), 1):
+                found += finished(stages, trial, steps=12, facets=True)
     return sorted(found, key=lambda trial: trial.rms), tuple(notes)
 
 

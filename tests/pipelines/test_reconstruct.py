@@ -1,5 +1,8 @@
 """A body from its pattern: an ellipsoid of voxels comes back, and what cannot be is refused."""
 
+import importlib
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -9,6 +12,7 @@ from diffscatter.core.data import Pattern
 from diffscatter.core.pytree import replace
 from diffscatter.operators import multislice
 from diffscatter.pipelines.bodies.choose import chosen, voxels_of
+from diffscatter.pipelines.bodies.descent import Trial
 from diffscatter.pipelines.bodies.display import of_image
 from diffscatter.pipelines.bodies.known import matches, solids_start
 from diffscatter.pipelines.bodies.library import library
@@ -131,3 +135,19 @@ def test_a_solid_comes_back_from_the_library(tmp_path):
     fine = np.asarray(cell_averages(body, 128, 0.8))
     overlap = compare_bodies(voxels_of(best.polar, 128, 0.8), fine, 0.8)
     assert overlap.seen > 0.95, (overlap, best.label, best.rms)
+
+
+@pytest.mark.parametrize(("rms", "asked"), [(0.01, []), (0.03, ["polytopes"])])
+def test_polytopes_are_asked_where_no_solid_is_good(monkeypatch, rms, asked):
+    module = importlib.import_module("diffscatter.pipelines.reconstruct")
+    trial = Trial(polar=np.eye(3) / 30, tone=None, rms=rms, label="library, cube", solid="cube")
+    known = []
+    monkeypatch.setattr(
+        module, "library", lambda kind, **_: SimpleNamespace(kind=kind, notes=())
+    )
+    monkeypatch.setattr(module, "solids_start", lambda *_, **__: [trial])
+    monkeypatch.setattr(module, "polytopes_start", lambda _, few: known.append(few.kind) or [])
+    stages = SimpleNamespace(wavelength=WAVELENGTH, reach=0.4, chi=CHI)
+    report = SimpleNamespace(building=None)
+    found, _ = module._search(stages, "library", "facets", 0, 1, report)
+    assert (found, known) == ([trial], asked)

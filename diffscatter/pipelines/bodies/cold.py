@@ -48,7 +48,7 @@ def cold_start(
         stages: the sights of the pattern.
         random: for the stretched ellipsoids.
         solids_only: stop at ellipsoids.
-        polytopes: further starts, called where no body is good.
+        polytopes: further bodies of free facets, called where none is good.
         report: called with what was reached.
     """
     smooth = ellipsoids(stages, random)
@@ -69,9 +69,7 @@ def cold_start(
     ellipsoid = _ellipsoid(stages, smooth)
     best = best_of(found + ellipsoid, 1)
     if polytopes is not None and (not best or best[0].rms > GOOD):
-        trials = passed(stages.third, polytopes()[:6], steps=8, keep=3)
-        for trial in passed(stages.fourth, trials, steps=8, keep=2):
-            found += finished(stages, trial, steps=10, facets=True, fine=False)
+        found += polytopes()
     if ellipsoid and ellipsoid[0].rms < 2.5 * min((t.rms for t in found), default=np.inf):
         polar, label = thinned(ellipsoid[0].polar), "cold, ellipsoid, facets"
         start = replace(ellipsoid[0], polar=polar, label=label)

@@ -16,10 +16,17 @@ from diffscatter.pipelines.bodies.library import Library
 from diffscatter.pipelines.bodies.match import Candidate, match
 from diffscatter.pipelines.bodies.polar import polar_map
 from diffscatter.pipelines.bodies.sight import MOST_FACETS
-from diffscatter.pipelines.bodies.stages import GROWING, Stages, attempt, best_of, finished
+from diffscatter.pipelines.bodies.stages import (
+    GROWING,
+    Stages,
+    attempt,
+    best_of,
+    finished,
+    passed,
+)
 from diffscatter.shapes.solids import SPHERE
 
-__all__ = ["matches", "solids_start"]
+__all__ = ["matches", "polytopes_start", "solids_start"]
 
 _MATCHES, _OF_ONE_SOLID, _GOING_ON = 24, 2, 4
 _FEWEST_FACETS = 26
@@ -88,6 +95,18 @@ def solids_start(
         start = replace(trial, polar=polar, label=trial.label + ", facets")
         found += finished(stages, start, steps=10, facets=True)
     return best_of(found, 2) + solids
+
+
+def polytopes_start(stages: Stages, library: Library) -> list[Trial]:
+    """Return facets that began as the polytopes that match best, on all pixels.
+
+    Random polytopes are near a body that no solid resembles. Their columns are not yet fine.
+    """
+    trials = passed(stages.third, matches(stages, library)[:6], steps=8, keep=3)
+    found = []
+    for trial in passed(stages.fourth, trials, steps=8, keep=2):
+        found += finished(stages, trial, steps=10, facets=True, fine=False)
+    return found
 
 
 def _different(trials: Sequence[Trial], kinds: int) -> list[Trial]:
