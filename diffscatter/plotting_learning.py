@@ -55,30 +55,32 @@ def predictions(named: Mapping[str, tuple[Any, Any, Any]]) -> "Figure":
     return figure
 
 
-def recall(fractions: Any, called: Any, *, bins: int = 20) -> "Figure":
+def recall(fractions: Any, called: Mapping[str, Any], *, bins: int = 20) -> "Figure":
     """Draw which share of mixtures is recognised, by the fraction of their first part.
 
     Args:
         fractions: of the first part in each mixture, 0 to 1. Shape ``(n,)``.
-        called: whether each was called a mixture. Shape ``(n,)``.
+        called: by whom, and whether each was called a mixture. Shape ``(n,)`` each.
         bins: number of bins of the fraction.
     """
-    fractions, called = np.asarray(fractions, float), np.asarray(called, float)
+    fractions = np.asarray(fractions, float)
     place = np.minimum((fractions * bins).astype(int), bins - 1)
     counts = np.bincount(place, minlength=bins)
-    share = np.bincount(place, called, bins) / np.maximum(counts, 1)
     some = counts > 0
-    # Of a binomial law, and never 0: one more hit and one more miss than there were.
-    safe = (share * counts + 1) / (counts + 2)
-    error = np.sqrt(safe * (1 - safe) / (counts + 2))
     middles = (np.arange(bins) + 0.5) / bins
     figure = _figure(6.0, 3.2)
     axes = figure.subplots()
-    axes.errorbar(
-        middles[some], share[some], error[some], fmt="o-", color=COLORS[0], markersize=4
-    )
+    for color, (name, found) in zip(COLORS, called.items(), strict=False):
+        share = np.bincount(place, np.asarray(found, float), bins) / np.maximum(counts, 1)
+        # Of a binomial law, and never 0: one more hit and one more miss than there were.
+        safe = (share * counts + 1) / (counts + 2)
+        error = np.sqrt(safe * (1 - safe) / (counts + 2))
+        at = middles[some], share[some], error[some]
+        axes.errorbar(*at, fmt="o-", color=color, markersize=4, label=name)
     axes.set(
         xlabel="fraction of the first type", ylabel="recall of mixtures", ylim=(-0.02, 1.05)
     )
     axes.grid(alpha=0.3)
+    if len(called) > 1:
+        axes.legend(frameon=False)
     return figure

@@ -62,7 +62,7 @@ def _classes(run: Run, trained: Trained) -> None:
     if len(answers) > 2:
         mixed = truth == 2
         figure = plotting_learning.recall(
-            tested.fractions[mixed, 0], told[mixed].argmax(axis=1) == 2
+            tested.fractions[mixed, 0], {"network": told[mixed].argmax(axis=1) == 2}
         )
         words = "Share of the mixtures that are called so, by the fraction of the first type."
         run.figure("recall", figure, words)

@@ -1,0 +1,181 @@
+"""Posteriors of drawn curves hold the truth; an evidence is the integral over a grid."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from diffscatter.datasets import lnp
+from diffscatter.pipelines.mixture_model import MixtureModel
+from diffscatter.pipelines.mixture_starts import starting_places
+from diffscatter.pipelines.mixtures import Starts, fit_mixtures
+from tests.shapes import closed_forms
+
+Q = np.linspace(0.04, 1.5, 60)
+KEY = jax.random.key(5)
+FEW = {"draws": 256, "rounds": 3, "components": 32, "descents": 6}
+
+
+def base(q=Q):
+    """Hollow balls for type 3 and full ones for type 4."""
+    ball = lambda radius: closed_forms.sphere_amplitude(q, radius)
+    curves = [
+        [(9 * ball(size / 2) - hole * ball(0.4 * size)) ** 2 for size in lnp.TRAINED]
+        for hole in (6.0, 0.0)
+    ]
+    return lnp.Base(kinds=(3, 4), sizes=lnp.TRAINED, q=q, intensity=np.array(curves))
+
+
+BASE = base()
+
+
+def truth(mixture):
+    return Starts(
+        fractions=mixture.fractions,
+        fractions_sigma=0.1 + 0 * mixture.fractions,
+        means=mixture.means,
+        means_sigma=2.0 + 0 * mixture.means,
+    )
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return jax.device_get(jax.jit(lnp.sampler(BASE, "classify"), static_argnums=1)(KEY, 96))
+
+
+@pytest.fixture(scope="module")
+def fitted(drawn):
+    return fit_mixtures(drawn.curves, BASE, key=KEY, starts=truth(drawn), **FEW)
+
+
+def test_probabilities_are_what_they_say(drawn, fitted):
+    np.testing.assert_allclose(fitted.probabilities.sum(axis=1), 1.0, rtol=1e-9)
+    best = fitted.probabilities.max(axis=1)
+    right = fitted.probabilities.argmax(axis=1) == drawn.target
+    # Right as often as the probabilities say, within 4 standard errors.
+    spread = np.sqrt(np.sum(best * (1 - best))) + 1
+    assert abs(right.sum() - best.sum()) < 4 * spread
+    assert right.mean() > 0.7
+
+
+def test_intervals_hold_the_truth_and_residuals_are_noise(drawn, fitted):
+    n, mixed = 96, drawn.target == 2
+    # 500 numbers from 60 points: the mean of squares is that of 54 at least, and of 60 at most.
+    assert abs(fitted.chi2.mean() - 57 / 60) < 3 / 60 + 4 * np.sqrt(2 / 60 / n)
+    there = drawn.fractions > 0
+    for name in ("means", "deviations"):
+        low, _, high = getattr(fitted, f"{name}_interval")
+        true = getattr(drawn, name)
+        inside = ((low <= true) & (true <= high))[there]
+        assert abs(inside.mean() - 0.9) < 4 * np.sqrt(0.09 / there.sum())
+    low, high = fitted.fraction_interval.T
+    inside = ((low <= drawn.fractions[:, 0]) & (drawn.fractions[:, 0] <= high))[mixed]
+    # Called pure where nothing shows the other type: then the interval is one end.
+    sure = fitted.probabilities[mixed, 2] > 0.99
+    assert abs(inside[sure].mean() - 0.9) < 4 * np.sqrt(0.09 / sure.sum())
+    assert np.median(fitted.effective) > 100
+    assert fitted.fraction.shape == fitted.fraction_sigma.shape == (n,)
+
+
+def test_an_evidence_is_the_integral_over_a_grid():
+    """Three unknowns, few points and much noise, so that a grid sees the whole posterior."""
+    sample = jax.jit(lnp.sampler(BASE, "classify", strength=(2.9e7, 3e7)), static_argnums=1)
+    mixture = jax.device_get(sample(KEY, 32))
+    pure = np.flatnonzero((mixture.target == 1) & (mixture.means[:, 1] < 60))[:1]
+    curves = np.full((1, Q.size), np.nan)
+    curves[:, ::8] = mixture.curves[pure][:, ::8]
+    counts = {"draws": 1024, "rounds": 3, "components": 64}
+    found = fit_mixtures(curves, BASE, key=KEY, **counts)
+    with jax.enable_x64(True):
+        model = MixtureModel(
+            curves=BASE.intensity[1:],
+            sizes=BASE.sizes,
+            spread=np.array(lnp.SPREADS["text"]),
+            strength=np.log(lnp.STRENGTH),
+            linear=False,
+            scale_free=False,
+            own_noise=True,
+        )
+        density = jax.jit(
+            lambda z: jax.lax.map(
+                lambda z: model.log_density(z, jnp.asarray(curves[0]), None), z, batch_size=4096
+            )
+        )
+        steps = (0.02, 0.5, 0.25)
+        axes = [np.arange(-4, 4 + s / 2, s) for s in steps]
+        grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+        exact = np.logaddexp.reduce(np.asarray(density(grid))) + np.log(np.prod(steps))
+    assert abs(found.log_evidence[0, 1] - exact) < 4 / np.sqrt(300)
+
+
+def test_other_units_axes_and_errors():
+    """The same curves with a scale of their own, on another axis, with errors given."""
+    q = np.geomspace(0.03, 1.2, 70)
+    inside = q >= Q[0]
+    fine = base(np.concatenate([[0.02], q, [1.5]]))
+    sample = jax.jit(lnp.sampler(fine, "classify"), static_argnums=1)
+    mixture = jax.device_get(sample(jax.random.fold_in(KEY, 1), 24))
+    clean = np.asarray(mixture.intensity, float)[:, 1:-1] * 1e-9
+    sigma = 0.03 * clean + 1e-6 * clean.max(axis=1, keepdims=True)
+    noisy = clean + sigma * np.random.default_rng(2).normal(size=clean.shape)
+    model = base(np.linspace(0.04, 1.5, 500))  # twenty points a fringe, for the spline
+    options = {"starts": truth(mixture), "q": q, "sigma": sigma, "linear": True}
+    found = fit_mixtures(noisy, model, key=KEY, scale_free=True, **options, **FEW)
+    again = fit_mixtures(
+        1e4 * noisy, model, key=KEY, scale_free=True, **options | {"sigma": 1e4 * sigma}, **FEW
+    )
+    np.testing.assert_allclose(again.probabilities, found.probabilities, atol=1e-6)
+    np.testing.assert_allclose(again.curve[:, inside], 1e4 * found.curve[:, inside], rtol=1e-6)
+    assert np.isnan(found.curve[:, ~inside]).all() and np.isfinite(found.curve[:, inside]).all()
+    assert (np.abs(found.chi2 - 0.95) < 0.1 + 4 * np.sqrt(2 / inside.sum())).all()
+    right = found.probabilities[np.arange(24), mixture.target]
+    assert np.mean(right > 0.5) > 0.7
+
+
+def test_shares_are_the_priors_and_back():
+    z = np.array(jax.random.normal(KEY, (4000, 11)))
+    model = lambda k: MixtureModel(
+        curves=np.ones((k, 81, 1)),
+        sizes=lnp.TRAINED,
+        spread=np.array([1.0, 4.0]),
+        strength=np.array([0.0, 1.0]),
+        linear=False,
+        scale_free=False,
+        own_noise=False,
+    )
+    fractions = np.asarray(jax.vmap(lambda z: model(4).populations(z)[0])(z))
+    np.testing.assert_allclose(fractions.sum(axis=1), 1.0, rtol=1e-5)
+    # Dirichlet(1, 1, 1, 1): means 1/4, variances 3/80.
+    assert np.abs(fractions.mean(axis=0) - 0.25).max() < 4 * np.sqrt(3 / 80 / 4000)
+    np.testing.assert_allclose(fractions.var(axis=0), 3 / 80, rtol=0.15)
+    begin = starting_places(
+        KEY,
+        model(4),
+        Starts(
+            fractions=fractions[:50],
+            fractions_sigma=0 * fractions[:50],
+            means=np.full((50, 4), 40.0),
+            means_sigma=np.full((50, 4), np.nan),
+        ),
+        (50, 4),
+    )
+    back = jax.vmap(model(4).populations)(jnp.asarray(begin[:, 0]))
+    safe = fractions[:50].min(axis=1) > 1e-3
+    np.testing.assert_allclose(back[0][safe], fractions[:50][safe], atol=1e-3)
+    np.testing.assert_allclose(back[1], 40.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"task": "weights"}, r"base holds types \(3, 4\); weights needs \[1, 2\] too"),
+        ({"descents": 0}, "descents must be at least 1, got 0"),
+        ({"q": Q[:-1]}, r"curves must be \(n, m\) on q"),
+        ({"linear": True}, "linear intensities need sigma"),
+        ({"sigma": np.zeros(60)}, "sigma must be above 0"),
+        ({"q": Q + 1.4}, "must have 10 points or more between 0.04 and 1.5 1/nm, got 4"),
+    ],
+)
+def test_refusals(change, words):
+    with pytest.raises(ValueError, match=words):
+        fit_mixtures(np.ones((2, 60)), BASE, key=KEY, **change)
