@@ -5,16 +5,16 @@ r"""Evidence and posterior by importance sampling, with proposals that learn whe
     w_i = p(z_i) \Big/ \frac1R \sum_{r=1}^R q_r(z_i)
 
 Each of R rounds draws from a mixture of multivariate t laws, all of equal weight, each as wide
-as the curvature *at its own centre* allows. The first centres are the ends of descents, as many
-of each as Laplace's evidence says; those of a later round are draws of the round before, chosen
-by their weights. So several optima are kept, and a curved ridge is covered by short pieces of
-its own direction. In the end all draws are weighed by the mean of all proposals, which leaves a
-bad first round without harm.
+as the curvature *at its own centre* allows. The first centres are the ends of descents; those
+of a later round are draws of the round before, chosen by their weights. So several optima are
+kept, and a curved ridge is covered by short pieces of its own direction. In the end all draws
+are weighed by the mean of all proposals, which leaves a bad first round without harm.
 
 O. Cappé et al., J. Comput. Graph. Stat. 13 (2004) 907; J.-M. Cornuet et al., Scand. J. Stat. 39
 (2012) 798.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -28,12 +28,9 @@ from diffscatter.core.pytree import struct
 
 __all__ = ["WeightedDraws", "importance_draws"]
 
-# Of the t laws. A chi-squared number of 4 degrees is the logarithm of two uniform ones.
-_TAIL = 4.0
+_TAIL = 4  # degrees of freedom of the t laws
 # Later centres are draws themselves: laws narrower than the curvature's keep the sum near it.
 _WIDTH = 0.8
-# Part of the first centres that goes to all ends alike.
-_EVEN = 0.1
 # Weights are raised to the first of these powers that leaves a few draws to choose from.
 _POWERS = tuple(0.5**k for k in range(12))
 
@@ -45,14 +42,12 @@ class WeightedDraws:
     Attributes:
         places: shape ``(n, d)``.
         log_weights: with a sum of weights of 1. Shape ``(n,)``.
-        log_density: of the places, as given. Shape ``(n,)``.
         log_evidence: logarithm of the density's integral.
         effective: number of independent draws that these are worth.
     """
 
     places: Array
     log_weights: Array
-    log_density: Array
     log_evidence: Array
     effective: Array
 
@@ -81,7 +76,8 @@ def importance_draws(
         log_density: logarithm of the density, of one place ``(d,)``; need not be normalised.
         curvature: an estimate of minus its second derivative, ``(d, d)``, positive definite
             everywhere: a Fisher information and the prior's precision.
-        ends: where descents ended, any number of them in one optimum. Shape ``(k, d)``.
+        ends: where descents ended, any number of them in one optimum; no more than
+            ``components``. Shape ``(k, d)``.
         key: of the random numbers.
         draws: a round, a multiple of ``components``.
         rounds: at least 1.
@@ -95,34 +91,28 @@ def importance_draws(
             "rounds must be at least 1 and draws a multiple of components, got "
             f"{rounds}, {draws}, {components}"
         )
-    densities = lambda z: _never_nan(jax.vmap(log_density)(z))
     roots = jax.vmap(lambda z: jnp.linalg.cholesky(curvature(z)))
-    key_ends, key = jax.random.split(key)
-    laplace = densities(ends) - _log_roots(roots(ends))
-    first = _systematic(key_ends, _evened(laplace), components)
 
     def turn(centres: Array, given: tuple[Array, Array]):
         key, width = given
-        key_draw, key_choice = jax.random.split(key)
         proposal = _Proposal(centres=centres, roots=roots(centres) / width)
-        z = _draws(key_draw, proposal, draws // components)
-        density = densities(z)
-        weights = density - _log_mixture(z, proposal)
-        chosen = _systematic(key_choice, _tempered(weights, components), components)
-        return z[chosen], (z, density, proposal)
+        z = _draws(key, proposal, draws // components)
+        density = jax.vmap(log_density)(z)
+        shares = _tempered(_log_ratio(density, _log_mixture(z, proposal)), components)
+        return z[_systematic(shares, components)], (z, density, proposal)
 
+    first = ends[jnp.arange(components) % len(ends)]
     widths = jnp.full(rounds, _WIDTH).at[0].set(1.0).astype(ends.dtype)
     keys = jax.random.split(key, rounds)
-    _, (z, density, proposals) = jax.lax.scan(turn, ends[first], (keys, widths))
+    _, (z, density, proposals) = jax.lax.scan(turn, first, (keys, widths))
     # Round by round: all laws at all draws at once would be most of the memory.
     by_all = lambda some: logsumexp(jax.lax.map(partial(_log_mixture, some), proposals), axis=0)
-    weights = (density - jax.lax.map(by_all, z)).ravel() + jnp.log(rounds)
+    weights = _log_ratio(density, jax.lax.map(by_all, z)).ravel() + jnp.log(rounds)
     total = logsumexp(weights)
     logs = weights - total
     return WeightedDraws(
         places=z.reshape(-1, z.shape[-1]),
         log_weights=logs,
-        log_density=density.ravel(),
         log_evidence=total - jnp.log(density.size),
         effective=jnp.exp(-logsumexp(2 * logs)),
     )
@@ -130,13 +120,10 @@ def importance_draws(
 
 def _draws(key: Array, proposal: _Proposal, each: int) -> Array:
     """Return ``each`` draws of every law, ``(m * each, d)``."""
-    key_normal, key_tail = jax.random.split(key)
     count, size = proposal.centres.shape
-    dtype = proposal.centres.dtype
-    normal = jax.random.normal(key_normal, (count, size, each), dtype)
-    uniform = jax.random.uniform(key_tail, (2, count, 1, each), dtype, minval=1e-30)
-    spread = jnp.sqrt(_TAIL / (-2 * jnp.log(uniform).sum(axis=0)))
-    away = solve_triangular(proposal.roots, normal * spread, trans=1, lower=True)
+    normal = jax.random.normal(key, (count, size + _TAIL, each), proposal.centres.dtype)
+    spread = jnp.sqrt(_TAIL / jnp.sum(normal[:, size:] ** 2, axis=1, keepdims=True))
+    away = solve_triangular(proposal.roots, normal[:, :size] * spread, trans=1, lower=True)
     return (proposal.centres[:, None] + away.swapaxes(1, 2)).reshape(-1, size)
 
 
@@ -146,12 +133,17 @@ def _log_mixture(z: Array, proposal: _Proposal) -> Array:
     away = z - proposal.centres[:, None]
     apart = jnp.einsum("mji,mnj->mni", proposal.roots, away, precision="highest")
     far = jnp.sum(apart**2, axis=-1)
-    gamma = jax.lax.lgamma
-    half = jnp.asarray(_TAIL / 2, z.dtype)
-    constant = gamma(half + size / 2) - gamma(half) - size / 2 * jnp.log(_TAIL * jnp.pi)
+    constant = math.lgamma((_TAIL + size) / 2) - math.lgamma(_TAIL / 2)
+    constant -= size / 2 * math.log(_TAIL * math.pi)
     logs = constant + _log_roots(proposal.roots)[:, None]
     logs = logs - (_TAIL + size) / 2 * jnp.log1p(far / _TAIL)
-    return logsumexp(logs, axis=0) - jnp.log(logs.shape[0])
+    # A law about a place that is none draws nothing that counts.
+    return logsumexp(jnp.where(jnp.isnan(logs), -jnp.inf, logs), axis=0) - jnp.log(len(logs))
+
+
+def _log_ratio(density: Array, proposal: Array) -> Array:
+    """Return the logarithms of weights; of those that are no numbers, minus infinity."""
+    return jnp.where(jnp.isfinite(density), density - proposal, -jnp.inf)
 
 
 def _log_roots(roots: Array) -> Array:
@@ -159,27 +151,16 @@ def _log_roots(roots: Array) -> Array:
     return jnp.log(jnp.diagonal(roots, axis1=-2, axis2=-1)).sum(axis=-1)
 
 
-def _never_nan(logs: Array) -> Array:
-    return jnp.where(jnp.isfinite(logs), logs, -jnp.inf)
-
-
-def _evened(logs: Array) -> Array:
-    """Return logarithms of normalised weights, a part of them shared out evenly."""
-    share = jax.nn.softmax(_never_nan(logs))
-    return jnp.log((1 - _EVEN) * share + _EVEN / logs.size)
-
-
 def _tempered(logs: Array, least: int) -> Array:
-    """Return weights of which at least half of ``least`` count, if any power leaves so many."""
+    """Return shares of which at least half of ``least`` count, if any power leaves so many."""
     powers = jnp.asarray(_POWERS, logs.dtype)
-    shares = jax.nn.softmax(powers[:, None] * _never_nan(logs), axis=1)
-    effective = 1 / jnp.sum(shares**2, axis=1)
-    chosen = jnp.argmax(effective >= least / 2)  # the first that holds
-    return jnp.log(shares[chosen])
+    shares = jax.nn.softmax(powers[:, None] * logs, axis=1)
+    enough = 1 / jnp.sum(shares**2, axis=1) >= least / 2
+    return shares[jnp.argmax(enough)]  # the first that holds
 
 
-def _systematic(key: Array, logs: Array, count: int) -> Array:
-    """Return ``count`` indices in proportion to weights, each within one of its share."""
-    ends = jnp.cumsum(jnp.exp(logs))
-    at = (jnp.arange(count) + jax.random.uniform(key, (), logs.dtype)) / count
-    return jnp.minimum(jnp.searchsorted(ends, at * ends[-1]), logs.size - 1)
+def _systematic(shares: Array, count: int) -> Array:
+    """Return ``count`` indices in proportion to shares, each within one of its share."""
+    at = (jnp.arange(count) + 0.5) / count
+    reached = jnp.searchsorted(jnp.cumsum(shares), at, method="compare_all")
+    return jnp.minimum(reached, shares.size - 1)

@@ -16,7 +16,7 @@ import math
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.scipy.special import log_ndtr, ndtr
+from jax.scipy.special import ndtr
 
 from diffscatter.core.pytree import static, struct
 from diffscatter.datasets import lnp
@@ -67,7 +67,7 @@ class MixtureModel:
         # that all of them are Dirichlet(1, ..., 1); the logarithm keeps small parts exact.
         left, fractions = jnp.ones((), z.dtype), []
         for j in range(k - 1):
-            kept = log_ndtr(-z[j]) / (k - 1 - j)
+            kept = jnp.log(ndtr(-z[j])) / (k - 1 - j)
             fractions.append(-left * jnp.expm1(kept))
             left = left * jnp.exp(kept)
         place = ndtr(z[k - 1 : 3 * k - 1])

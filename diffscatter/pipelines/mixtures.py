@@ -304,7 +304,7 @@ def _fit_class(
     n, each, size = starts.shape
     rows = jnp.repeat(jnp.arange(n), each)
 
-    def descend(row: tuple[Array, Array]) -> Array:
+    def descend(row: tuple[Array, Array]) -> tuple[Array, Array]:
         z, i = row
         given = curves[i], None if sigma is None else sigma[i]
         residuals = lambda z: model.residuals(z, *given)
@@ -317,21 +317,20 @@ def _fit_class(
         count = (1 + model.own_noise) * curves.shape[1] + size
         same = lambda values: values
         end = levenberg_marquardt(linearise, same, same, begin, count, max_steps=_STEPS)
-        return end.z
+        return end.z, end.loss
 
-    ends = over(descend, (starts.reshape(n * each, size), rows)).reshape(starts.shape)
+    ends, losses = over(descend, (starts.reshape(n * each, size), rows))
+    ends, losses = ends.reshape(starts.shape), losses.reshape(n, each)
 
     def weigh(row: tuple) -> dict[str, Array]:
-        ends, key, i = row
+        ends, losses, key, i = row
         given = curves[i], None if sigma is None else sigma[i]
         density = lambda z: model.log_density(z, *given)
         curvature = lambda z: model.curvature(z, *given)
         found = importance_draws(
             density, curvature, ends, key, draws=draws, rounds=rounds, components=components
         )
-        everywhere = jnp.concatenate([found.places, ends])
-        heights = jnp.concatenate([found.log_density, jax.vmap(density)(ends)])
-        best = everywhere[jnp.nanargmax(heights)]
+        best = ends[jnp.argmin(losses)]
         mean, logs = model.moments(best, given[1])
         clean = model.shape(best)
         scale = SCALE * best[-1] if model.scale_free else 0.0
@@ -344,7 +343,7 @@ def _fit_class(
             "residuals": (given[0] - mean) * jnp.exp(-logs / 2),
         }
 
-    return over(weigh, (ends, keys, jnp.arange(n)))
+    return over(weigh, (ends, losses, keys, jnp.arange(n)))
 
 
 def _pooled(
