@@ -49,12 +49,12 @@ CEILINGS = (
 )
 # Draws a round, rounds, laws: more unknowns need more.
 EFFORT = {
-    "classify": (512, 3, 64),
-    "fraction": (512, 3, 64),
-    "weights": (2048, 4, 128),
-    "mixed": (2048, 4, 128),
+    "classify": (256, 3, 32),
+    "fraction": (256, 3, 32),
+    "weights": (1024, 4, 64),
+    "mixed": (1024, 4, 64),
 }
-STARTS = 12
+DESCENTS = 8
 
 
 def bases(task, protocol, cache):
@@ -120,7 +120,7 @@ def ceiling(task, protocol, count, cache, seed=11):
         task=task,
         spread=PROTOCOLS[protocol]["spread"],
         starts=truth(mixture),
-        descents=STARTS,
+        descents=DESCENTS,
         draws=draws,
         rounds=rounds,
         components=components,

@@ -113,14 +113,14 @@ def fit_mixtures(
     spread: str = "text",
     strength: tuple[float, float] = lnp.STRENGTH,
     starts: Starts | None = None,
-    descents: int = 8,
+    descents: int = 6,
     q: ArrayLike | None = None,
     sigma: ArrayLike | None = None,
     linear: bool = False,
     scale_free: bool = False,
-    draws: int = 512,
+    draws: int = 256,
     rounds: int = 3,
-    components: int = 64,
+    components: int = 32,
     progress: Callable[[int, int], None] | None = None,
 ) -> MixtureFit:
     """Return the posteriors of noisy curves. In float64.
