@@ -110,7 +110,7 @@ def _ours(heads: Mapping[str, Any], **options: Any) -> Plan:
         loss=lambda network, curves, targets: sum(network.losses(curves, targets).values()),
         predict=lambda network, curves: network.predict(curves),
         optimiser=default_optimiser,
-        steps=12_000,
+        steps=4_000,
         batch=64,
         every=500,
     )
