@@ -1,6 +1,6 @@
-"""Networks for lipid nanoparticles: trained from several seeds, tested on bodies they never met.
+"""Networks for lipid nanoparticles from several seeds, tested on bodies they never met.
 
-    python benchmarks/lnp_training.py                       # our networks, all tasks, three seeds
+    python benchmarks/lnp_training.py                       # ours, all tasks, three seeds
     python benchmarks/lnp_training.py --tasks lnp-classify --protocol published
     python benchmarks/lnp_training.py --network published --seeds 0 --minutes 12
     python benchmarks/lnp_training.py --table               # only print what is there
