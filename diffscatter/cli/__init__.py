@@ -25,7 +25,7 @@ from diffscatter.cli import (
     simulate,
     train,
 )
-from diffscatter.cli.options import as_options, take_defaults
+from diffscatter.cli.options import problem, take_defaults
 
 __all__ = ["main"]
 
@@ -44,17 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has gone, as in `diffscatter ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1  # as rich does
-    except OSError as error:
-        name = f"{error.filename}: " if error.filename else ""
-        return _say(f"{name}{error.strerror or error}", 2)
-    except ValueError as error:
-        return _say(as_options(str(error)), 2)
+    except (OSError, ValueError) as error:
+        return _say(problem(error), 2)
     except MemoryError:
         return _say("not enough memory; use a smaller grid or fewer points", 2)
 
 
 def _say(message: str, status: int) -> int:
-    print(f"diffscatter: {' '.join(message.split())}", file=sys.stderr)
+    print(f"diffscatter: {message}", file=sys.stderr)
     return status
 
 

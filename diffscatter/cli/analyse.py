@@ -10,7 +10,7 @@ from diffscatter.cli.options import (
     console,
     pairs,
     quantities,
-    read_curves,
+    read_curve,
     span,
     start_jax,
 )
@@ -18,7 +18,8 @@ from diffscatter.cli.options import (
 __all__ = ["add", "run"]
 
 _METHODS = ("guinier", "pr", "sizes")
-# Which of the options below a method takes.
+# Options that not all of them take, and those that each takes.
+_OPTIONS = ("background", "largest", "model", "parameter", "seed", "set", "sizes")
 _TAKES = {
     "guinier": set(),
     "pr": {"largest", "background"},
@@ -27,7 +28,10 @@ _TAKES = {
 
 
 def add(commands: Any) -> argparse.ArgumentParser:
-    words = "radius of gyration, pair distances or a free-form size distribution of a curve"
+    words = (
+        "radius of gyration, pair distances or a free-form size distribution of a curve; with "
+        "--model lnp, the types, shares and sizes of lipid nanoparticles in one or in a folder"
+    )
     parser = commands.add_parser("analyse", help=words, description=words)
     add_curve(parser)
     parser.add_argument(
@@ -36,7 +40,12 @@ def add(commands: Any) -> argparse.ArgumentParser:
         help="guinier: Rg and I(0); pr: pair distances; sizes: a size distribution, which is "
         "also what --model alone means",
     )
-    parser.add_argument("--model", metavar="NAME", help="the body whose sizes differ (sphere)")
+    parser.add_argument(
+        "--model",
+        metavar="NAME",
+        help="the body whose sizes differ (sphere); lnp: lipid nanoparticles, DATA being a "
+        "curve or a folder of curves on any scale of intensity",
+    )
     parser.add_argument(
         "--set",
         action="append",
@@ -58,6 +67,9 @@ def add(commands: Any) -> argparse.ArgumentParser:
         help="flat: solved for; auto: flat for sizes, none for pr",
     )
     parser.add_argument(
+        "--seed", type=int, metavar="N", help="of the random numbers of --model lnp (0)"
+    )
+    parser.add_argument(
         "--config",
         type=Path,
         metavar="TOML",
@@ -67,16 +79,20 @@ def add(commands: Any) -> argparse.ArgumentParser:
     return parser
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> int | None:
+    if options.model == "lnp":
+        from diffscatter.cli import analyse_particles
+
+        _refuse(options, {"model", "seed"}, "--model lnp")
+        if options.method is not None:
+            raise ValueError("--method is not for --model lnp")
+        return analyse_particles.run(options)
     start_jax()
     from diffscatter import pipelines
     from diffscatter.report import Run
 
     method, arguments = _chosen(options)
-    curve, *others = read_curves(options)
-    if others:
-        names = ", ".join(repr(c.name) for c in (curve, *others))
-        raise ValueError(f"{options.data} holds {names}; choose one with --entry (from 0)")
+    curve = read_curve(options)
     used = {
         name: value
         for name, value in (vars(options) | {"method": method}).items()
@@ -98,6 +114,13 @@ def run(options: argparse.Namespace) -> None:
     out.print(f"report: {run.folder / 'report.html'}", markup=False, highlight=False)
 
 
+def _refuse(options: argparse.Namespace, takes: set[str], what: str) -> None:
+    """Refuse an option that is given and that ``what`` does not take."""
+    for name in _OPTIONS:
+        if name not in takes and getattr(options, name) not in (None, [], "auto"):
+            raise ValueError(f"--{name} is not for {what}")
+
+
 def _chosen(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """Return the method and its keywords; refuse options that it does not take."""
     method = options.method
@@ -105,11 +128,7 @@ def _chosen(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         if options.model is None:
             raise ValueError(f"name a method: --method {', '.join(_METHODS)}")
         method = "sizes"
-    given = {"model", "set", "parameter", "sizes", "largest"}
-    given = {name for name in given if getattr(options, name)}
-    given |= {"background"} if options.background != "auto" else set()
-    if wrong := sorted(given - _TAKES[method]):
-        raise ValueError(f"--{wrong[0]} is not for --method {method}")
+    _refuse(options, _TAKES[method], f"--method {method}")
     arguments: dict[str, Any] = {"resolution": None if options.no_resolution else "auto"}
     if options.background != "auto":
         arguments["background"] = options.background == "flat"

@@ -15,7 +15,7 @@ from diffscatter.cli.options import (
     console,
     pairs,
     quantities,
-    read_curves,
+    read_curve,
     start_jax,
 )
 
@@ -189,11 +189,7 @@ def _curves(options: argparse.Namespace) -> tuple[list, list[list[tuple[str, str
                 path = name in ("data", "subtract") and value is not None
                 setattr(one, name, Path(value) if path else value)
         one.entry = None if one.entry is None else str(one.entry)
-        found = read_curves(one)
-        if len(found) > 1:
-            names = ", ".join(repr(c.name) for c in found)
-            raise ValueError(f"{one.data} holds {names}; choose one with --entry (from 0)")
-        curve = found[0]
+        curve = read_curve(one)
         curves.append(changed(curve, name=table["name"]) if "name" in table else curve)
     return curves, own
 

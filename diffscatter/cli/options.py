@@ -18,7 +18,9 @@ __all__ = [
     "number",
     "pairs",
     "prepared",
+    "problem",
     "quantities",
+    "read_curve",
     "read_curves",
     "reading",
     "span",
@@ -89,6 +91,15 @@ def read_curves(options: argparse.Namespace) -> tuple:
     return prepared(_loaded(options.data, options), options)
 
 
+def read_curve(options: argparse.Namespace) -> Any:
+    """Return the only curve of the file, or the one that is asked for, ready to be used."""
+    curve, *others = read_curves(options)
+    if others:
+        names = ", ".join(repr(c.name) for c in (curve, *others))
+        raise ValueError(f"{options.data} holds {names}; choose one with --entry (from 0)")
+    return curve
+
+
 def prepared(curves: Sequence, options: argparse.Namespace) -> tuple:
     """Return curves after what the options ask for: range, background, error floor."""
     backgrounds = () if options.subtract is None else _loaded(options.subtract, options)
@@ -135,6 +146,14 @@ def as_options(message: str) -> str:
     message = message.replace("give xray= instead", "give --chi instead")
     named = r"--(drop_bad|average_repeats|mask_bad)"
     return re.sub(named, lambda m: m[0].replace("_", "-"), message)
+
+
+def problem(error: OSError | ValueError) -> str:
+    """Return in one line what was wrong with what was given, and the option that mends it."""
+    if isinstance(error, OSError):
+        name = f"{error.filename}: " if error.filename else ""
+        return " ".join(f"{name}{error.strerror or error}".split())
+    return " ".join(as_options(str(error)).split())
 
 
 def add_output(parser: argparse.ArgumentParser, default: str) -> None:
