@@ -10,7 +10,13 @@ from diffscatter.datasets.lnp.base import (
     exact_curve,
     published_curve,
 )
-from diffscatter.datasets.lnp.measured import WINDOW, measured_sampler, on_axis, recorded
+from diffscatter.datasets.lnp.measured import (
+    MEASURED_STRENGTH,
+    WINDOW,
+    measured_sampler,
+    on_axis,
+    recorded,
+)
 from diffscatter.datasets.lnp.mixtures import (
     MEANS,
     SPREADS,
@@ -26,6 +32,7 @@ from diffscatter.datasets.lnp.noise import STRENGTH, lognormal_noise, photon_noi
 __all__ = [
     "HELD_OUT",
     "MEANS",
+    "MEASURED_STRENGTH",
     "SPREADS",
     "STRENGTH",
     "TASKS",

@@ -23,13 +23,14 @@ from diffscatter.datasets.lnp.mixtures import MEANS, Mixture, between, sampler, 
 from diffscatter.datasets.lnp.noise import NOISES, STRENGTH
 from diffscatter.datasets.lnp.others import other_curves
 
-__all__ = ["WINDOW", "measured_sampler", "on_axis", "recorded"]
+__all__ = ["MEASURED_STRENGTH", "WINDOW", "measured_sampler", "on_axis", "recorded"]
 
 # Ends of the window, 1/nm: each is uniform in its logarithm; nothing beyond the base's axis.
 FIRST, LAST = (0.02, 0.14), (0.8, 3.6)
 WINDOW = FIRST[1], LAST[0]  # what every window holds
 _POINTS = (100, 500)
-_STRENGTH = (1e2, STRENGTH[1])  # (sld nm^3)^2: better curves than the published ones as well
+# Range of alpha_n, (sld nm^3)^2: better curves than the published ones as well.
+MEASURED_STRENGTH = (1e2, STRENGTH[1])
 _OTHER_SPREADS = (0.1, 8.0)  # nm
 
 
@@ -88,7 +89,7 @@ def measured_sampler(base: Base, task: str = "classify", **_) -> Callable:
     others are of other bodies: their fractions are 0, and their target is the number of the
     types plus 1.
     """
-    known = sampler(base, task, spread="all", strength=_STRENGTH)
+    known = sampler(base, task, spread="all", strength=MEASURED_STRENGTH)
     bodies = jnp.asarray(other_curves(base.q, base.sizes), jnp.float32)
     sizes = jnp.asarray(base.sizes, jnp.float32)
 
