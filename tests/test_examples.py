@@ -15,8 +15,12 @@ FEW = {
     "multiple_scattering": ["--voxels", "30"],
     "simulate_pattern": ["--voxels", "32", "--pixels", "32"],
 }
-# A minute of one core: its pipeline has tests of its own, so it runs where that is asked for.
-LONG = {"reconstruct_body": ["--pixels", "40", "--start", "cold", "--method", "solid"]}
+# A minute of one core or two: their pipelines have tests of their own, so they run where that
+# is asked for.
+LONG = {
+    "lnp_mixture": ["--sizes", "5", "--steps", "100", "--fits", "2"],
+    "reconstruct_body": ["--pixels", "40", "--start", "cold", "--method", "solid"],
+}
 
 
 def test_every_example_is_run():
@@ -27,7 +31,7 @@ def test_every_example_is_run():
 @pytest.mark.parametrize("name", sorted(FEW | LONG))
 def test_example(name, tmp_path):
     if name in LONG and not os.environ.get("DIFFSCATTER_LONG_TESTS"):
-        pytest.skip("takes a minute: set DIFFSCATTER_LONG_TESTS=1")
+        pytest.skip("takes minutes: set DIFFSCATTER_LONG_TESTS=1")
     picture = tmp_path / "picture.png"
     run = subprocess.run(
         [sys.executable, FOLDER / f"{name}.py", *(FEW | LONG)[name], "--output", picture],
