@@ -90,10 +90,15 @@ def _verdict(one: AnalysedParticles) -> tuple[str, bool]:
         what += f"; {one.fraction:.3f} ± {one.fraction_sigma:.2g} of it type 3 by number"
     text = f"{what}; mean size {sizes}."
     if one.unknown:
+        why = (
+            f"the network's score is {one.score:.3g}, where few of theirs exceed "
+            f"{one.threshold:.3g}"
+        )
+        if one.misfit:
+            why = "the best mixture leaves a misfit that is no noise"
         return (
-            "Out of distribution: this curve is unlike those of particles of types 3 and 4 "
-            f"(score {one.score:.3g}, where few of theirs exceed {one.threshold:.3g}). If it "
-            f"were one: {text}"
+            "Out of distribution: this curve is unlike those of particles of types 3 and 4; "
+            f"{why}. If it were one: {text}"
         ), False
     return text[0].upper() + text[1:], True
 
@@ -166,6 +171,7 @@ def _parameters(run: Run, one: AnalysedParticles) -> None:
         out_of_distribution=one.unknown,
         out_of_distribution_score=one.score,
         out_of_distribution_threshold=one.threshold,
+        misfit=one.misfit,
     )
 
 

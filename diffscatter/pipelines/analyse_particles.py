@@ -19,7 +19,10 @@ __all__ = ["AnalysedParticles", "analyse_particles", "usable"]
 _LEAST = 32  # points: a fit has up to seven unknowns
 _LENGTHS = 128  # lengths of curves are rounded up to a multiple: each is a compilation
 _EFFECTIVE = 100  # independent draws, below which a posterior is rough
-_ACCIDENT = 5.0  # standard deviations of a mean of squares that are no accident
+_ACCIDENT = 5.0  # standard deviations that are no accident
+# Correlation of neighbouring residuals of a curve that another body made, at least; and the
+# part of an intensity that base curves, and what stands between them, may be off by.
+_CORRELATED, _INEXACT = 0.5, 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +40,10 @@ class AnalysedParticles:
         means, means_sigma: mean sizes of the types, if they are there, nm. Shape ``(2,)``.
         deviations, deviations_sigma: standard deviations of the sizes, likewise.
         chi2: mean of the squared residuals.
-        score, threshold: how unlike those of such particles the curve is, and what few of
-            theirs exceed.
+        score, threshold: how unlike those of such particles the network finds the curve, and
+            what few of theirs exceed.
+        misfit: whether the best mixture leaves what is neither noise nor inexact curves of
+            particles.
         read: what the network told: ``probabilities``, ``fraction``, ``fraction_sigma``,
             ``means``, ``means_sigma``.
         warnings: what a reader should know, one line each.
@@ -58,13 +63,14 @@ class AnalysedParticles:
     chi2: float
     score: float
     threshold: float
+    misfit: bool
     read: Mapping[str, Any]
     warnings: tuple[str, ...] = ()
 
     @property
     def unknown(self) -> bool:
         """Whether the curve is unlike those of the particles that can be told."""
-        return self.score > self.threshold
+        return self.misfit or self.score > self.threshold
 
     @property
     def there(self) -> np.ndarray:
@@ -187,10 +193,12 @@ def _fit(
         scale_free=True,
         **options,
     )
-    fitted = found.curve[0, :count]
+    fitted, residuals = found.curve[0, :count], found.residuals[0, :count]
+    fitted = fitted if linear else 10**fitted
     return {
-        "fitted": fitted if linear else 10**fitted,
-        "residuals": found.residuals[0, :count],
+        "fitted": fitted,
+        "residuals": residuals,
+        "misfit": _misfit(data / fitted - 1, residuals),
         "probabilities": found.probabilities[0],
         "fraction": float(found.fraction[0]),
         "fraction_sigma": float(found.fraction_sigma[0]),
@@ -204,12 +212,31 @@ def _fit(
     }
 
 
+def _misfit(relative: np.ndarray, residuals: np.ndarray) -> bool:
+    r"""Return whether neighbouring residuals go together, and are of a size that matters.
+
+    .. math:: \sum r_i r_{i+1} \Big/ \sum r_i^2
+
+    is 0 for noise, with a standard deviation of 1/sqrt(n), and near 1 for the curve of another
+    body.
+
+    Args:
+        relative: data less fit over fit. Shape ``(n,)``.
+        residuals: in standard deviations of the noise. Shape ``(n,)``.
+    """
+    noise = np.abs(relative) / np.maximum(np.abs(residuals), 1e-9)
+    left = residuals * noise / np.hypot(noise, _INEXACT)
+    together = np.sum(left[1:] * left[:-1]) / np.sum(left**2)
+    large = np.mean(left**2) > 0.25
+    return bool(large and together > max(_CORRELATED, _ACCIDENT / np.sqrt(left.size)))
+
+
 def _warnings(curve: Curve, chi2: float, effective: float) -> tuple[str, ...]:
     said = []
     expected = 1 + _ACCIDENT * np.sqrt(2 / curve.q.size)
     if curve.sigma is not None and chi2 > expected:
         said.append(
-            f"the best mixture does not describe the curve within its errors: the mean squared "
+            "the best mixture does not describe the curve within its errors: the mean squared "
             f"residual is {chi2:.3g}, where 1 is expected; the errors told are too small"
         )
     if effective < _EFFECTIVE:

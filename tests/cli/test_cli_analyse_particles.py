@@ -15,7 +15,7 @@ COLUMNS = "file,p_type3,p_type4,p_mixture,fraction,fraction_sigma"
 COLUMNS += ",mean_size_type3,mean_size_type4,out_of_distribution"
 
 
-def told(curve, probabilities=(0.01, 0.02, 0.97), score=1.0):
+def told(curve, probabilities=(0.01, 0.02, 0.97), score=1.0, misfit=False):
     """What a network and a fit might say of a curve."""
     return pipeline.AnalysedParticles(
         curve=curve,
@@ -32,6 +32,7 @@ def told(curve, probabilities=(0.01, 0.02, 0.97), score=1.0):
         chi2=1.02,
         score=score,
         threshold=2.0,
+        misfit=misfit,
         read={
             "probabilities": np.array([0.1, 0.1, 0.8]),
             "fraction": 0.45,
@@ -137,6 +138,15 @@ def test_figures_of_the_first_only(answers, tmp_path, monkeypatch):
     assert len(list((tmp_path / "out").glob("*_fit.png"))) == 1
     assert "Figures of the first 1 curves" in (tmp_path / "out" / "report.html").read_text()
     assert len(table(tmp_path / "out")) == 2
+
+
+def test_a_misfit_raises_the_flag(answers, tmp_path, capsys):
+    write(tmp_path / "a.dat")
+    answers({"misfit": True})
+    assert run(tmp_path / "a.dat", "--unit", "1/nm", "--output", tmp_path / "out") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "leaves a misfit that is no noise. If it were one: mixture" in said
+    assert table(tmp_path / "out")[0]["out_of_distribution"] == "true"
 
 
 def test_refusals(answers, tmp_path, refused, capsys):

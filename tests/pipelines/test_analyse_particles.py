@@ -46,7 +46,7 @@ def fits(monkeypatch):
         pair = np.array([[1.0, 2.0]])
         return SimpleNamespace(
             curve=curves + 0.1,
-            residuals=np.where(there, 1.5, np.nan),
+            residuals=np.where(there, 1.5 * (-1.0) ** np.arange(there.size), np.nan),
             probabilities=np.array([[0.2, 0.0, 0.8]]),
             fraction=np.array([0.4]),
             fraction_sigma=np.array([0.1]),
@@ -90,6 +90,20 @@ def test_errors_are_used_where_there_are_some(fits):
     said = " ".join(sure.warnings)
     assert "mean squared residual is 2.25" in said and "resolution" in said
     assert [w.split()[:2] for w in logs.warnings] == [["the", "posterior"]]
+
+
+def test_a_misfit_is_neither_noise_nor_small():
+    rng = np.random.default_rng(0)
+    q = np.linspace(0.05, 2.0, 200)
+    wave = np.sin(8 * q)
+    for noise in (1e-4, 1e-2, 0.3):
+        residuals = rng.normal(size=200)
+        assert not pipeline._misfit(noise * residuals, residuals)
+        for size, other_body in ((0.002, False), (3 * max(noise, 0.02), True)):
+            relative = noise * residuals + size * wave
+            assert pipeline._misfit(relative, relative / noise) == other_body
+    # Errors that are fitted swallow the misfit, and it still goes together.
+    assert pipeline._misfit(0.5 * wave, 1.4 * wave)
 
 
 def test_points_below_nothing():
