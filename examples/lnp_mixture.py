@@ -19,12 +19,12 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from diffscatter.pipelines.mixtures import Starts, fit_mixtures
 
 from diffscatter import networks, plotting_learning
 from diffscatter.analysis import coverage, regression_scores
 from diffscatter.cli.options import cache_folder
 from diffscatter.datasets import lnp
+from diffscatter.pipelines.mixtures import Starts, fit_mixtures
 from diffscatter.pipelines.tasks import TASKS
 from diffscatter.training import train
 
@@ -78,13 +78,8 @@ def main(sizes=81, steps=2000, fits=32, output=Path("lnp_mixture.png")):
     # The fit that starts there, of some of them.
     some = {name: told[name].mean[:fits] for name in NAMES}
     spread = {name: told[name].spread[:fits] for name in NAMES}
-    alpha, error = some["fraction"], spread["fraction"]
-    starts = Starts(
-        fractions=np.stack([alpha, 1 - alpha], axis=1),
-        fractions_sigma=np.stack([error, error], axis=1),
-        means=np.stack([some[name] for name in NAMES[1:]], axis=1),
-        means_sigma=np.stack([spread[name] for name in NAMES[1:]], axis=1),
-    )
+    pair = lambda values: np.stack([values[name] for name in NAMES[1:]], axis=1)
+    starts = Starts.of_two(some["fraction"], spread["fraction"], pair(some), pair(spread))
     curves = np.asarray(mixture.curves[:fits])
     fitted = fit_mixtures(curves, base, key=fit, task="fraction", starts=starts)
     better = dict(zip(NAMES, (fitted.fraction, *fitted.means.T), strict=True))

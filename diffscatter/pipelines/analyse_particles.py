@@ -156,12 +156,12 @@ def analyse_particles(
             "means": read.mean_sizes[i],
             "means_sigma": read.mean_sizes_sigma[i],
         }
-        share, spread = read.mixture_fraction[i], read.mixture_fraction_sigma[i]
-        starts = Starts(
-            fractions=[[share, 1 - share]],
-            fractions_sigma=[[spread, spread]],
-            means=told["means"][None],
-            means_sigma=told["means_sigma"][None],
+        one = slice(i, i + 1)
+        starts = Starts.of_two(
+            read.mixture_fraction[one],
+            read.mixture_fraction_sigma[one],
+            read.mean_sizes[one],
+            read.mean_sizes_sigma[one],
         )
         fit = _fit(part, model.base, starts, jax.random.fold_in(key, i), options)
         score = {"score": float(read.score[i]), "threshold": float(read.threshold)}

@@ -35,6 +35,23 @@ class Starts:
     means: ArrayLike
     means_sigma: ArrayLike
 
+    @classmethod
+    def of_two(
+        cls,
+        fraction: ArrayLike,
+        fraction_sigma: ArrayLike,
+        means: ArrayLike,
+        means_sigma: ArrayLike,
+    ) -> "Starts":
+        """Return starts of two types, from the first one's fraction and its error, ``(n,)``."""
+        first, sigma = np.asarray(fraction, float), np.asarray(fraction_sigma, float)
+        return cls(
+            fractions=np.stack([first, 1 - first], axis=1),
+            fractions_sigma=np.stack([sigma, sigma], axis=1),
+            means=means,
+            means_sigma=means_sigma,
+        )
+
     def of(self, columns: Sequence[int]) -> "Starts":
         """Return what is said of some of the types."""
         pick = lambda values: np.asarray(values, float)[:, columns]
