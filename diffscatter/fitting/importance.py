@@ -1,22 +1,21 @@
 r"""Evidence and posterior by importance sampling, with proposals that learn where to draw.
 
 .. math::
-    Z = \int p(z)\,dz \approx \frac1n \sum_i w_i,\qquad
-    w_i = p(z_i) \Big/ \frac1R \sum_{r=1}^R q_r(z_i)
+    Z = \int p(z)\,dz \approx \frac1n \sum_i w_i,\qquad w_i = p(z_i) / q(z_i)
 
-Each of R rounds draws from a mixture of multivariate t laws, all of equal weight, each as wide
-as the curvature *at its own centre* allows. The first centres are the ends of descents; those
-of a later round are draws of the round before, chosen by their weights. So several optima are
-kept, and a curved ridge is covered by short pieces of its own direction. In the end all draws
-are weighed by the mean of all proposals, which leaves a bad first round without harm.
+Each round draws from a mixture of multivariate t laws, all of equal weight, each as wide as the
+curvature *at its own centre* allows. The first centres are the ends of descents; those of a
+later round are draws of the round before, chosen by their weights. So several optima are kept,
+and a curved ridge is covered by short pieces of its own direction. Rounds count in the result
+as much as their draws are worth, so a bad first one does no harm. Draws are never weighed by a
+later round's proposal: it has its peaks where their weights were large, and would take from
+the tails.
 
-O. Cappé et al., J. Comput. Graph. Stat. 13 (2004) 907; J.-M. Cornuet et al., Scand. J. Stat. 39
-(2012) 798.
+O. Cappé et al., J. Comput. Graph. Stat. 13 (2004) 907.
 """
 
 import math
 from collections.abc import Callable
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -98,22 +97,24 @@ def importance_draws(
         proposal = _Proposal(centres=centres, roots=roots(centres) / width)
         z = _draws(key, proposal, draws // components)
         density = jax.vmap(log_density)(z)
-        shares = _tempered(_log_ratio(density, _log_mixture(z, proposal)), components)
-        return z[_systematic(shares, components)], (z, density, proposal)
+        weights = density - _log_mixture(z, proposal)
+        weights = jnp.where(jnp.isfinite(density), weights, -jnp.inf)
+        return z[_systematic(_tempered(weights, components), components)], (z, weights)
 
     first = ends[jnp.arange(components) % len(ends)]
     widths = jnp.full(rounds, _WIDTH).at[0].set(1.0).astype(ends.dtype)
-    keys = jax.random.split(key, rounds)
-    _, (z, density, proposals) = jax.lax.scan(turn, first, (keys, widths))
-    # Round by round: all laws at all draws at once would be most of the memory.
-    by_all = lambda some: logsumexp(jax.lax.map(partial(_log_mixture, some), proposals), axis=0)
-    weights = _log_ratio(density, jax.lax.map(by_all, z)).ravel() + jnp.log(rounds)
-    total = logsumexp(weights)
-    logs = weights - total
+    _, (z, weights) = jax.lax.scan(turn, first, (jax.random.split(key, rounds), widths))
+    total = logsumexp(weights, axis=1)
+    worth = 2 * total - logsumexp(2 * weights, axis=1)
+    # A round without any weight has no worth.
+    worth = jax.nn.log_softmax(jnp.where(jnp.isfinite(worth), worth, -jnp.inf))
+    logs = (
+        weights - jnp.where(jnp.isfinite(total), total, 0.0)[:, None] + worth[:, None]
+    ).ravel()
     return WeightedDraws(
         places=z.reshape(-1, z.shape[-1]),
         log_weights=logs,
-        log_evidence=total - jnp.log(density.size),
+        log_evidence=logsumexp(total + worth) - math.log(draws),
         effective=jnp.exp(-logsumexp(2 * logs)),
     )
 
@@ -139,11 +140,6 @@ def _log_mixture(z: Array, proposal: _Proposal) -> Array:
     logs = logs - (_TAIL + size) / 2 * jnp.log1p(far / _TAIL)
     # A law about a place that is none draws nothing that counts.
     return logsumexp(jnp.where(jnp.isnan(logs), -jnp.inf, logs), axis=0) - jnp.log(len(logs))
-
-
-def _log_ratio(density: Array, proposal: Array) -> Array:
-    """Return the logarithms of weights; of those that are no numbers, minus infinity."""
-    return jnp.where(jnp.isfinite(density), density - proposal, -jnp.inf)
 
 
 def _log_roots(roots: Array) -> Array:

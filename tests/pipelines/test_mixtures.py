@@ -40,7 +40,7 @@ def truth(mixture):
 
 @pytest.fixture(scope="module")
 def drawn():
-    return jax.device_get(jax.jit(lnp.sampler(BASE, "classify"), static_argnums=1)(KEY, 64))
+    return jax.device_get(jax.jit(lnp.sampler(BASE, "classify"), static_argnums=1)(KEY, 63))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def fitted(drawn, sparse):
 
 
 def test_probabilities_are_what_they_say(drawn, fitted):
-    shares = fitted.probabilities[:64]
+    shares = fitted.probabilities[:63]
     np.testing.assert_allclose(shares.sum(axis=1), 1.0, rtol=1e-9)
     best = shares.max(axis=1)
     right = shares.argmax(axis=1) == drawn.target
@@ -74,7 +74,7 @@ def test_probabilities_are_what_they_say(drawn, fitted):
 
 
 def test_intervals_hold_the_truth_and_residuals_are_noise(drawn, fitted):
-    n = 64
+    n = 63
     # 3 to 7 numbers from 60 points.
     assert abs(fitted.chi2[:n].mean() - 55 / 60) < 3 / 60 + 4 * np.sqrt(2 / 60 / n)
     there = drawn.fractions > 0
