@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 from jax import Array
-from jax.scipy.special import ndtri
 from jax.typing import ArrayLike
 
 from diffscatter.datasets import lnp
@@ -84,6 +83,8 @@ def starting_places(
         z[:, :, 3 * k - 1] = _LOUD
     if starts is None:
         return z
+    from scipy.special import ndtri
+
     about = descents - descents // _FROM_PRIOR
     away = np.array(jax.random.normal(key_near, (2, n, about, k)))
     away[:, :, 0] = 0.0
@@ -94,7 +95,7 @@ def starting_places(
     shares = _places_of_shares(np.clip(fractions, _NEAREST, 1.0))
     places = [*shares, *np.moveaxis((means - low) / (high - low), -1, 0)]
     for i, place in enumerate(places):
-        known = np.asarray(ndtri(np.clip(place, _NEAREST, 1 - _NEAREST)))
+        known = ndtri(np.clip(place, _NEAREST, 1 - _NEAREST))
         z[:, :about, i] = np.where(np.isfinite(known), known, z[:, :about, i])
     z[:, :about, 2 * k - 1 : 3 * k - 1] = 0.0
     return z

@@ -139,9 +139,9 @@ def test_other_units_axes_and_errors():
 
 
 def test_shares_are_the_priors_and_back():
-    z = np.array(jax.random.normal(KEY, (4000, 11)))
-    model = lambda k: MixtureModel(
-        curves=np.ones((k, 81, 1)),
+    z = np.random.default_rng(3).normal(size=(4000, 11)).astype(np.float32)
+    model = MixtureModel(
+        curves=np.ones((4, 81, 1)),
         sizes=lnp.TRAINED,
         spread=np.array([1.0, 4.0]),
         strength=np.array([0.0, 1.0]),
@@ -149,14 +149,15 @@ def test_shares_are_the_priors_and_back():
         scale_free=False,
         own_noise=False,
     )
-    fractions = np.asarray(jax.vmap(lambda z: model(4).populations(z)[0])(z))
+    populations = jax.jit(jax.vmap(model.populations))
+    fractions = np.asarray(populations(z)[0])
     np.testing.assert_allclose(fractions.sum(axis=1), 1.0, rtol=1e-5)
     # Dirichlet(1, 1, 1, 1): means 1/4, variances 3/80.
     assert np.abs(fractions.mean(axis=0) - 0.25).max() < 4 * np.sqrt(3 / 80 / 4000)
     np.testing.assert_allclose(fractions.var(axis=0), 3 / 80, rtol=0.15)
     begin = starting_places(
         KEY,
-        model(4),
+        model,
         Starts(
             fractions=fractions[:50],
             fractions_sigma=0 * fractions[:50],
@@ -165,7 +166,7 @@ def test_shares_are_the_priors_and_back():
         ),
         (50, 4),
     )
-    back = jax.vmap(model(4).populations)(jnp.asarray(begin[:, 0]))
+    back = populations(begin[:, 0])
     safe = fractions[:50].min(axis=1) > 1e-3
     np.testing.assert_allclose(back[0][safe], fractions[:50][safe], atol=1e-3)
     np.testing.assert_allclose(back[1], 40.0, rtol=1e-5)
