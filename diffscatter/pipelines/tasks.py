@@ -104,13 +104,13 @@ def _of_sizes(task: str) -> dict[str, networks.Proportion]:
     return {f"mean_size_type{kind}": head for kind in lnp.TASKS[task]}
 
 
-def _ours(heads: Mapping[str, Any], **options: Any) -> Plan:
+def _ours(heads: Mapping[str, Any], *, steps: int = 4_000, **options: Any) -> Plan:
     return Plan(
         build=lambda points, key: networks.CurveNet(points, heads, key=key, **options),
         loss=lambda network, curves, targets: sum(network.losses(curves, targets).values()),
         predict=lambda network, curves: network.predict(curves),
         optimiser=default_optimiser,
-        steps=4_000,
+        steps=steps,
         batch=64,
         every=500,
     )
@@ -215,7 +215,10 @@ TASKS: Mapping[str, Task] = MappingProxyType(
             answers=(),
             targets=_weights,
             plans={
-                "ours": _ours({"weights": networks.Shares(3)} | _of_sizes("weights")),
+                # Cores that differ in their filling alone take longer to tell apart.
+                "ours": _ours(
+                    {"weights": networks.Shares(3)} | _of_sizes("weights"), steps=8_000
+                ),
                 "published": _listed(
                     "weights", _three, optax.squared_error, 5e-4, **_LISTING_8
                 ),
