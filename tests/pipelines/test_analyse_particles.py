@@ -1,12 +1,15 @@
 """A network's answer starts a fit of the points that can be used, on any scale and grid."""
 
+import os
 from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
 
+from diffscatter.analytic import Cylinder
 from diffscatter.core.data import checked_curve
+from diffscatter.core.resampling import spline_matrix
 from diffscatter.datasets import lnp
 from diffscatter.pipelines import analyse_particles as pipeline
 
@@ -130,3 +133,31 @@ def test_points_below_nothing():
 def test_refusals(change, words):
     with pytest.raises(ValueError, match=words):
         pipeline.usable(curve(**change))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not os.environ.get("DIFFSCATTER_LONG_TESTS"),
+    reason="compiles for a minute: set DIFFSCATTER_LONG_TESTS=1",
+)
+def test_the_packaged_network_and_a_fit():
+    """Photons of a mixture and of a rod, on axes and scales of their own."""
+    rng, q = np.random.default_rng(0), np.geomspace(0.05, 2.5, 180)
+    model = pipeline.load_measured()
+    truth, means, deviations = 0.4, np.array([55.0, 40.0]), np.array([2.0, 3.0])
+    weights = np.asarray(lnp.size_weights(model.base.sizes, means, deviations))
+    clean = np.einsum("k,ks,ksq->q", [truth, 1 - truth], weights, model.base.intensity)
+    clean = spline_matrix(model.base.q, q) @ clean
+    rod = np.asarray(Cylinder(radius=8.0, length=60.0, contrast=1.0).average_square(q))
+    curves = []
+    for intensity in (clean, rod):
+        mean = 3e6 * intensity / intensity.max()
+        counts, sigma = rng.poisson(mean), np.sqrt(np.maximum(mean, 1))
+        curves.append(checked_curve(q, 1e-4 * counts, 1e-4 * sigma))
+    found, odd = pipeline.analyse_particles(curves, key=KEY, model=model)
+    assert odd.unknown and not found.unknown and not found.warnings
+    assert found.probabilities[2] > 0.99
+    assert abs(found.fraction - truth) < 4 * found.fraction_sigma < 0.1
+    assert (np.abs(found.means - means) < 4 * found.means_sigma).all()
+    assert (found.means_sigma < 1).all()
+    assert abs(found.chi2 - 1) < 5 * np.sqrt(2 / 180)
