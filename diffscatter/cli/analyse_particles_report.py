@@ -185,19 +185,12 @@ def _section(
     notes = [note for note in one.curve.notes if not note.startswith(ARBITRARY)]
     if notes:
         run.text(f"{'; '.join(notes)}.")
-    number = lambda v, s: f"{v:.4g} ± {s:.2g}"
-    read = one.read
-    sources = (
-        ("network", read["probabilities"], read["fraction"], read["fraction_sigma"],
-         read["means"], read["means_sigma"]),
-        ("network and fit", one.probabilities, one.fraction, one.fraction_sigma,
-         one.means, one.means_sigma),
-    )  # fmt: skip
+    columns = "fraction of type 3", *(f"mean size, type {k} (nm)" for k in _KINDS)
     run.table(
-        ("", *_ANSWERS, "fraction of type 3", *(f"mean size, type {k} (nm)" for k in _KINDS)),
+        ("", *_ANSWERS, *columns),
         [
-            (source, *(f"{v:.3f}" for v in p), number(f, s), *map(number, m, e))
-            for source, p, f, s, m, e in sources
+            _told("network", **one.read),
+            _told("network and fit", **{key: getattr(one, key) for key in one.read}),
         ],
     )
     run.array(f"{name}/q", one.curve.q, unit="1/nm")
@@ -217,6 +210,13 @@ def _section(
     )
     words = "Sizes by number; the area of a type is its share. Bands: 90 % at each size."
     run.figure(f"{plain}sizes", figure, words)
+
+
+def _told(source, probabilities, fraction, fraction_sigma, means, means_sigma) -> list[str]:
+    """Return the row of what one source tells."""
+    values = zip((fraction, *means), (fraction_sigma, *means_sigma), strict=True)
+    numbers = (f"{value:.4g} ± {sigma:.2g}" for value, sigma in values)
+    return [source, *(f"{p:.3f}" for p in probabilities), *numbers]
 
 
 def _sizes(one: AnalysedParticles) -> tuple[np.ndarray, dict[str, tuple]]:
