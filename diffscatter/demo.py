@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from diffscatter import analytic, fitting, io, pipelines, plotting, shapes
 from diffscatter.analysis import curve_error, registered_overlap
+from diffscatter.core.directions import even_directions
 from diffscatter.instrument import pinhole
 from diffscatter.operators import multislice, saxs
 from diffscatter.report import Run
@@ -195,7 +196,7 @@ def one_pattern(run: Run, seed: int, advance, *, voxels: int = 36) -> list[str]:
     counts = rng.poisson(scale * clean)
     data = jnp.log(counts + _FLOOR).astype(jnp.float32)
 
-    start = jnp.asarray(_even_directions(FACES), jnp.float32)
+    start = jnp.asarray(even_directions(FACES), jnp.float32)
     radii = jnp.linspace(18.0, 48.0, 16, dtype=jnp.float32)
     trial = lambda radius: _misfit(start / radius, data, scale, STAGES[0][0], voxels)
     radius = radii[jnp.argmin(jax.lax.map(trial, radii))]
@@ -285,11 +286,3 @@ def _descend(planes, moments, data, scale, reach, rate, total, voxels):
 
     (planes, moments), losses = jax.lax.scan(step, (planes, moments), length=_CHUNK)
     return planes, moments, losses
-
-
-def _even_directions(n: int) -> np.ndarray:
-    """Return n unit vectors spread evenly (golden spiral), shape ``(n, 3)``."""
-    index = np.arange(n) + 0.5
-    azimuth, z = np.pi * (3 - 5**0.5) * index, 1 - 2 * index / n
-    rho = np.sqrt(1 - z * z)
-    return np.stack([rho * np.cos(azimuth), rho * np.sin(azimuth), z], axis=-1)

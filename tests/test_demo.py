@@ -3,7 +3,6 @@
 import json
 
 import jax
-import numpy as np
 import pytest
 from rich.console import Console
 
@@ -36,10 +35,3 @@ def test_demo(tmp_path):
     page = (tmp_path / "out" / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 5
     assert "http" not in page.replace("http://www.w3.org", "")
-
-
-def test_directions_are_even():
-    """Unit vectors whose mean vanishes: no side of the sphere is favoured."""
-    directions = demo._even_directions(60)
-    np.testing.assert_allclose(np.linalg.norm(directions, axis=1), 1, rtol=1e-12)
-    assert np.abs(directions.mean(axis=0)).max() < 0.01

@@ -141,8 +141,16 @@ def _product(fields: list[Smoothed], sigma: Array) -> Smoothed:
     return reduce(lambda a, b: multiply(a, b, sigma), fields)
 
 
+class _Several(Body):
+    bodies: tuple[Body, ...]
+
+    def check(self) -> None:
+        for body in self.bodies:
+            body.check()
+
+
 @struct
-class Intersection(Body):
+class Intersection(_Several):
     """Where all ``bodies`` are."""
 
     bodies: tuple[Body, ...]
@@ -157,13 +165,9 @@ class Intersection(Body):
         low, high = _stacked_bounds(self.bodies)
         return low.max(axis=0), high.min(axis=0)
 
-    def check(self) -> None:
-        for body in self.bodies:
-            body.check()
-
 
 @struct
-class Union(Body):
+class Union(_Several):
     """Where any of the ``bodies`` is; overlaps count once."""
 
     bodies: tuple[Body, ...]
@@ -178,10 +182,6 @@ class Union(Body):
     def bounds(self) -> tuple[Array, Array]:
         low, high = _stacked_bounds(self.bodies)
         return low.min(axis=0), high.max(axis=0)
-
-    def check(self) -> None:
-        for body in self.bodies:
-            body.check()
 
 
 @struct

@@ -25,6 +25,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from diffscatter.core.checks import check_finite, check_positive, concrete
+from diffscatter.core.directions import even_directions
 from diffscatter.shapes._corners import CORNERS
 from diffscatter.shapes.polytope import HalfSpaces
 from diffscatter.shapes.primitives import check_rotation, check_vector, rotation_matrix
@@ -266,10 +267,7 @@ def _tangent_polytope(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         raise ValueError(f"sphere_planes must be a whole number of at least 4, got {count}")
     from scipy.spatial import ConvexHull, HalfspaceIntersection
 
-    step = np.arange(count) + 0.5
-    azimuth, cosine = math.pi * (3 - math.sqrt(5)) * step, 1 - 2 * step / count
-    sine = np.sqrt(1 - cosine**2)
-    normals = np.stack([sine * np.cos(azimuth), sine * np.sin(azimuth), cosine], axis=1)
+    normals = even_directions(count)
     planes = np.concatenate([normals, np.full((count, 1), -1.0)], axis=1)
     corners = HalfspaceIntersection(planes, np.zeros(3)).intersections
     scale = (4 / 3 * math.pi / ConvexHull(corners).volume) ** (1 / 3)

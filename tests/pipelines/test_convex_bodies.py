@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from diffscatter.core.directions import even_directions
 from diffscatter.operators import columns
 from diffscatter.pipelines.bodies.choose import chosen, contenders, verdict
 from diffscatter.pipelines.bodies.cold import random_rotation, rounded, thinned
@@ -12,7 +13,6 @@ from diffscatter.pipelines.bodies.convex import (
     planes_of,
     polar_of,
     recentred,
-    spread_directions,
     with_planes,
 )
 from diffscatter.pipelines.bodies.descent import Trial
@@ -52,7 +52,7 @@ def test_an_ellipsoid_of_fewer_planes_is_the_same():
     turn = random_rotation(np.random.default_rng(1))
     np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-12)
     matrix = turn @ np.diag([1 / 30, 1 / 40, 1 / 60])
-    many = rounded(spread_directions(92) @ matrix)
+    many = rounded(even_directions(92) @ matrix)
     few = thinned(many)
     assert len(few) <= MOST_FACETS < len(many)
     # x = M u, with p = u M^-1: all vectors are those of unit directions.
@@ -142,7 +142,7 @@ def test_slopes_of_a_sight(sight):
 
 def test_choice_and_verdict():
     tone = Tone(0.1, 0.0, 0.0)
-    ball = spread_directions(40)
+    ball = even_directions(40)
     trial = lambda polar, rms, label, free: Trial(polar, tone, rms, label, None, free)
     solid, facets = trial(ball / 50, 0.010, "a", False), trial(ball / 50, 0.008, "b", True)
     assert chosen([facets, solid]) is solid

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from diffscatter.pipelines.bodies.convex import NoBody, spread_directions
+from diffscatter.core.directions import even_directions
+from diffscatter.pipelines.bodies.convex import NoBody
 from diffscatter.pipelines.bodies.descent import Trial, by_linear_map, seen
 from diffscatter.pipelines.bodies.sight import MOST_PLANES
 from diffscatter.pipelines.bodies.stages import (
@@ -85,7 +86,7 @@ def cold_start(
 def ellipsoids(stages: Stages, random: np.random.Generator, count: int = 6) -> list[Trial]:
     """Return different ellipsoids that fit small q, the best first."""
     found = []
-    ball = spread_directions(_SMOOTH)
+    ball = even_directions(_SMOOTH)
     for sight in (stages.first, stages.second):
         starts = _spheres(stages, sight, ball)
         for number in range(len(starts) + _STRETCHED):
@@ -123,7 +124,7 @@ def random_rotation(random: np.random.Generator) -> np.ndarray:
 
 def thinned(polar: np.ndarray) -> np.ndarray:
     """Return an ellipsoid of many tangent planes with as few as facets can be fitted to."""
-    return spread_directions(_THINNED) @ _matrix(polar)
+    return even_directions(_THINNED) @ _matrix(polar)
 
 
 def rounded(polar: np.ndarray) -> np.ndarray:
@@ -131,7 +132,7 @@ def rounded(polar: np.ndarray) -> np.ndarray:
 
     Ninety-two of them stand out by a fortieth of the radius between where they touch.
     """
-    return spread_directions(MOST_PLANES) @ _matrix(polar)
+    return even_directions(MOST_PLANES) @ _matrix(polar)
 
 
 def _spheres(stages: Stages, sight, ball: np.ndarray) -> list[Trial]:
@@ -178,7 +179,7 @@ def _matrix(polar: np.ndarray) -> np.ndarray:
 
 
 def _grown(trial: Trial, turn: np.ndarray) -> np.ndarray:
-    return spread_directions(_FACETS, turn) @ _matrix(trial.polar)
+    return even_directions(_FACETS) @ turn.T @ _matrix(trial.polar)
 
 
 def _shape(trial: Trial) -> np.ndarray:

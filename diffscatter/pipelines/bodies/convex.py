@@ -15,7 +15,6 @@ __all__ = [
     "planes_of",
     "polar_of",
     "recentred",
-    "spread_directions",
     "with_planes",
 ]
 
@@ -69,15 +68,6 @@ def recentred(polar: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def half_turned(polar: np.ndarray) -> np.ndarray:
     """Return the body after half a turn about the beam."""
     return polar * np.array([-1.0, -1.0, 1.0])
-
-
-def spread_directions(count: int, rotation: np.ndarray | None = None) -> np.ndarray:
-    """Return unit vectors spread evenly over the sphere by a Fibonacci lattice."""
-    index = np.arange(count) + 0.5
-    height, turn = 1 - 2 * index / count, np.pi * (3 - 5**0.5) * index
-    ring = np.sqrt(1 - height**2)
-    found = np.stack([ring * np.cos(turn), ring * np.sin(turn), height], axis=1)
-    return found if rotation is None else found @ rotation.T
 
 
 def with_planes(polar: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
