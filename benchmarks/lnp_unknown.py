@@ -15,7 +15,9 @@ first, and written with all that judges it and the figures found.
 
 import argparse
 import json
+import math
 import time
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -34,56 +36,51 @@ from diffscatter.training import load_weights
 
 SLD, SPREADS = 9.0, (0.1, 4.0)  # 1/nm^2; nm
 RATIOS = (0.4, 1.0, 1.6, 2.5, 4.0)  # length over width; 2.5 is type 5
-WALLS = (3.0, 4.0, 6.0, 9.0)  # nm
+WALLS = (3.0, 4.0, 6.0)  # nm
+SHARES = (0.2, 0.4)  # wall over outer radius
 
 
-def cylinder(ratio):
-    def curve(size):
-        length = size if ratio >= 1 else size * ratio
-        return Cylinder(radius=length / ratio / 2, length=length, contrast=SLD)
-
-    return curve
+def cylinder(size, ratio):
+    length = size * jnp.minimum(ratio, 1.0)
+    return Cylinder(radius=length / ratio / 2, length=length, contrast=SLD)
 
 
-def hollow(wall):
-    return lambda size: Vesicle(radius=size / 2 - wall, thickness=wall, contrast=SLD)
+def hollow(size, wall):
+    return Vesicle(radius=size / 2 - wall, thickness=wall, contrast=SLD)
 
 
-UNKNOWN = {f"cylinders {ratio:g}": cylinder(ratio) for ratio in RATIOS}
-UNKNOWN |= {f"hollow spheres {wall:g} nm": hollow(wall) for wall in WALLS}
+def thick(size, share):
+    return hollow(size, share * size / 2)
 
 
-def family(body, q):
-    """Return curves of each held-out size, ``(ns, nq)``."""
-    sizes = jnp.asarray(lnp.HELD_OUT)
-    curve = lambda size: body(size).average_square(jnp.asarray(q))
-    return np.asarray(jax.jit(lambda sizes: jax.lax.map(curve, sizes))(sizes))
+UNKNOWN = {f"cylinders {ratio:g}": (cylinder, ratio) for ratio in RATIOS}
+UNKNOWN |= {f"hollow spheres {wall:g} nm": (hollow, wall) for wall in WALLS}
+UNKNOWN |= {f"hollow spheres {share:g} R": (thick, share) for share in SHARES}
 
 
+@partial(jax.jit, static_argnums=0)
+def family(body, number, sizes, q):
+    """Return curves of each size, ``(ns, nq)``."""
+    return jax.lax.map(lambda size: body(size, number).average_square(q), sizes)
+
+
+@partial(jax.jit, static_argnums=(4, 5))
 def drawn(curves, like, base, key, count, matched):
     """Return measured curves of one body, with the sizes and strengths that they have."""
-
-    @jax.jit
-    def draw(curves, like):
-        key_sizes, key_recorded = jax.random.split(key)
-        u = jax.random.uniform(key_sizes, (4, count), jnp.float32)
-        size = lnp.HELD_OUT[0] + u[0] * np.ptp(lnp.HELD_OUT)
-        spread = SPREADS[0] + u[1] * np.ptp(SPREADS)
-        sizes = jnp.asarray(lnp.HELD_OUT, jnp.float32)
-        alone = jax.nn.one_hot(jnp.argmin(abs(size[:, None] - sizes), axis=1), sizes.size)
-        weights = lnp.size_weights(sizes, size, spread)
-        weights = jnp.where((u[3] < 0.5)[:, None], alone, weights)
-        clean, known = (
-            jnp.matmul(weights, c.astype(jnp.float32), precision="highest")
-            for c in (curves, like)
-        )
-        if matched:
-            clean = clean * (known.max(axis=1) / clean.max(axis=1))[:, None]
-        low, high = np.log(lnp.STRENGTH)
-        strength = jnp.exp(low + (high - low) * u[2])
-        return lnp.recorded(key_recorded, base.q, clean, strength), size, strength
-
-    return [np.asarray(a) for a in draw(curves, like)]
+    key_sizes, key_recorded = jax.random.split(key)
+    sizes = base.sizes.astype(jnp.float32)
+    u = jax.random.uniform(key_sizes, (4, count), jnp.float32)
+    size = sizes[0] + u[0] * (sizes[-1] - sizes[0])
+    alone = jax.nn.one_hot(jnp.argmin(abs(size[:, None] - sizes), axis=1), sizes.size)
+    weights = lnp.size_weights(sizes, size, lnp.between(u[1], SPREADS))
+    weights = jnp.where((u[3] < 0.5)[:, None], alone, weights).astype(jnp.float32)
+    clean, known = (
+        jnp.matmul(weights, c.astype(jnp.float32), precision="highest") for c in (curves, like)
+    )
+    if matched:
+        clean = clean * (known.max(axis=1) / clean.max(axis=1))[:, None]
+    strength = jnp.exp(lnp.between(u[2], tuple(map(math.log, lnp.STRENGTH))))
+    return lnp.recorded(key_recorded, base.q, clean, strength), size, strength
 
 
 def by_thirds(flagged, values):
@@ -93,12 +90,13 @@ def by_thirds(flagged, values):
 
 def unknown(model, held, count, key):
     like = held.intensity[held.kinds.index(4)]
-    for number, (name, body) in enumerate(UNKNOWN.items()):
-        curves = family(body, held.q)
+    for number, (name, (body, value)) in enumerate(UNKNOWN.items()):
+        curves = family(body, value, held.sizes, held.q)
         details, start = {}, time.perf_counter()
         for matched in (False, True):
             key_drawn = jax.random.fold_in(key, 2 * number + matched)
-            noisy, size, strength = drawn(curves, like, held, key_drawn, count, matched)
+            found = drawn(curves, like, held, key_drawn, count, matched)
+            noisy, size, strength = map(np.asarray, found)
             flagged = particles.read_curves(noisy, model).out_of_distribution
             words = "matched" if matched else "simulated"
             details |= {
