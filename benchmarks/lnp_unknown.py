@@ -64,7 +64,7 @@ def family(body, number, sizes, q):
     return jax.lax.map(lambda size: body(size, number).average_square(q), sizes)
 
 
-@partial(jax.jit, static_argnums=(4, 5))
+@partial(jax.jit, static_argnums=4)
 def drawn(curves, like, base, key, count, matched):
     """Return measured curves of one body, with the sizes and strengths that they have."""
     key_sizes, key_recorded = jax.random.split(key)
@@ -77,8 +77,8 @@ def drawn(curves, like, base, key, count, matched):
     clean, known = (
         jnp.matmul(weights, c.astype(jnp.float32), precision="highest") for c in (curves, like)
     )
-    if matched:
-        clean = clean * (known.max(axis=1) / clean.max(axis=1))[:, None]
+    factor = jnp.where(matched, known.max(axis=1) / clean.max(axis=1), 1.0)
+    clean = clean * factor[:, None]
     strength = jnp.exp(lnp.between(u[2], tuple(map(math.log, lnp.STRENGTH))))
     return lnp.recorded(key_recorded, base.q, clean, strength), size, strength
 
@@ -110,10 +110,7 @@ def unknown(model, held, count, key):
 
 def known(model, held, count, key):
     task = TASKS["lnp-measured"]
-    draw = jax.jit(lnp.measured_sampler(held), static_argnums=1)
-    mixture = jax.device_get(draw(key, count * 4 // 3))
-    there = mixture.fractions.sum(axis=1) > 0
-    mixture = jax.tree.map(lambda a: a[there], mixture)
+    mixture = particles.known_mixtures(lnp.measured_sampler(held), key, count)
     start = time.perf_counter()
     told = particles.read_curves(mixture.curves, model)
     seconds = time.perf_counter() - start

@@ -28,6 +28,7 @@ __all__ = [
     "ParticleModel",
     "Particles",
     "calibrated",
+    "known_mixtures",
     "load_measured",
     "read_curves",
     "read_particles",
@@ -179,7 +180,7 @@ def calibrated(
     keys = jax.random.split(key, 3)
     base, held_out = bases
     sample, held_sample = (_TASK.sampler(b, _TASK.mixtures) for b in bases)
-    told = lambda sample, key, count: _told(network, _known(sample, key, count))
+    told = lambda *known: _told(network, known_mixtures(*known).curves)
     features = told(sample, keys[0], _REFERENCE)[1]
     centre, axes = whitening(features)
     # Half precision is what is kept: the distances must be to the same points.
@@ -228,15 +229,27 @@ def load_measured(path: Path | str = PACKAGED) -> ParticleModel:
     return ParticleModel(network=network, base=base, made=made, threshold=threshold, **kept)
 
 
-def _known(sample: Callable, key: Array, count: int) -> np.ndarray:
-    """Return curves of known particles, ``(count, nq)``."""
-    draw = jax.jit(sample, static_argnums=1)
+def known_mixtures(sample: Callable, key: Array, count: int) -> lnp.Mixture:
+    """Return measured curves of known particles with what they are, on the host.
+
+    Args:
+        sample: of :func:`diffscatter.datasets.lnp.measured_sampler`.
+        key: of the draws.
+        count: how many, b of the result.
+    """
     found, index, missing = [], 0, count
     while missing > 0:
-        mixture = draw(jax.random.fold_in(key, index), _BATCH)
-        found.append(np.asarray(mixture.curves)[np.asarray(mixture.fractions).sum(axis=1) > 0])
-        missing, index = missing - len(found[-1]), index + 1
-    return np.concatenate(found)[:count]
+        mixture = jax.device_get(_batch(sample, jax.random.fold_in(key, index)))
+        there = mixture.fractions.sum(axis=1) > 0
+        found.append([np.asarray(leaf)[there] for leaf in jax.tree.leaves(mixture)])
+        missing, index = missing - int(there.sum()), index + 1
+    leaves = [np.concatenate(parts)[:count] for parts in zip(*found, strict=True)]
+    return jax.tree.unflatten(jax.tree.structure(mixture), leaves)
+
+
+@jax.jit
+def _batch(sample: Callable, key: Array) -> lnp.Mixture:
+    return sample(key, _BATCH)
 
 
 # The network is an argument: as a constant it would be compiled in, weights and all.

@@ -38,7 +38,7 @@ def model(base, sample):
         narrow = partial(networks.CurveNet, widths=(8, 12), features=16)
         patch.setattr(networks, "CurveNet", narrow)
         network = TASKS["lnp-measured"].plans["ours"].build(Q.size, jax.random.key(0))
-        network.standardise.fit(jax.jit(sample, static_argnums=1)(KEY, 256).curves)
+        network.standardise.fit(particles._batch(sample, KEY).curves)
         network.eval()
         task = replace(TASKS["lnp-measured"], sampler=lambda *_: sample)
         patch.setattr(particles, "_TASK", task)  # one compilation for all draws
@@ -77,7 +77,7 @@ def test_a_scale_and_a_finer_axis_change_nothing(model):
 
 
 def test_false_alarms_are_as_many_as_said(model, sample):
-    curves = particles._known(sample, jax.random.key(5), 1500)
+    curves = particles.known_mixtures(sample, jax.random.key(5), 1500).curves
     told = particles.read_curves(curves, model)
     share = told.out_of_distribution.mean()
     # Thresholds from 800 curves, the share from 1500.

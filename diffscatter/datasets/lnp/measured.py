@@ -11,6 +11,7 @@ signal to noise that a particle would have in their place.
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
@@ -87,33 +88,39 @@ def measured_sampler(base: Base, task: str = "classify", **_) -> Callable:
 
     Spreads are those of the text and of the listings. Three of four draws are of the task; the
     others are of other bodies: their fractions are 0, and their target is the number of the
-    types plus 1.
+    types plus 1. The sampler is a pytree: its arrays are data to a program that takes it.
     """
-    known = sampler(base, task, spread="all", strength=MEASURED_STRENGTH)
     bodies = jnp.asarray(other_curves(base.q, base.sizes), jnp.float32)
+    return jax.tree_util.Partial(_of_task(task), base, bodies)
+
+
+@lru_cache
+def _of_task(task: str) -> Callable:
+    """Return one function object a task, which compiled programs are found again by."""
+    return lambda base, bodies, key, batch: _drawn(task, base, bodies, key, batch)
+
+
+def _drawn(task: str, base: Base, bodies: Array, key: Array, batch: int) -> Mixture:
+    known = sampler(base, task, spread="all", strength=MEASURED_STRENGTH)
+    key_known, key_other, key_recorded = jax.random.split(key, 3)
+    mixture = known(key_known, batch)
+    u = jax.random.uniform(key_other, (4, batch), jnp.float32)
+    other = u[0] < 0.25
+    body = jnp.minimum((u[1] * len(bodies)).astype(jnp.int32), len(bodies) - 1)
     sizes = jnp.asarray(base.sizes, jnp.float32)
-
-    def sample(key: Array, batch: int) -> Mixture:
-        key_known, key_other, key_recorded = jax.random.split(key, 3)
-        mixture = known(key_known, batch)
-        u = jax.random.uniform(key_other, (4, batch), jnp.float32)
-        other = u[0] < 0.25
-        body = jnp.minimum((u[1] * len(bodies)).astype(jnp.int32), len(bodies) - 1)
-        weights = size_weights(sizes, between(u[2], MEANS), between(u[3], _OTHER_SPREADS))
-        curves = jnp.einsum("bs,bsq->bq", weights, bodies[body], precision="highest")
-        top = lambda curves: curves.max(axis=1, keepdims=True)
-        curves = curves * (top(mixture.intensity) / top(curves))
-        clean = jnp.where(other[:, None], curves, mixture.intensity)
-        types = mixture.fractions.shape[1]
-        return replace(
-            mixture,
-            curves=recorded(key_recorded, base.q, clean, mixture.strength),
-            intensity=clean,
-            fractions=jnp.where(other[:, None], 0.0, mixture.fractions),
-            target=jnp.where(other, types + 1, mixture.target),
-        )
-
-    return sample
+    weights = size_weights(sizes, between(u[2], MEANS), between(u[3], _OTHER_SPREADS))
+    curves = jnp.einsum("bs,bsq->bq", weights, bodies[body], precision="highest")
+    top = lambda curves: curves.max(axis=1, keepdims=True)
+    curves = curves * (top(mixture.intensity) / top(curves))
+    clean = jnp.where(other[:, None], curves, mixture.intensity)
+    types = mixture.fractions.shape[1]
+    return replace(
+        mixture,
+        curves=recorded(key_recorded, base.q, clean, mixture.strength),
+        intensity=clean,
+        fractions=jnp.where(other[:, None], 0.0, mixture.fractions),
+        target=jnp.where(other, types + 1, mixture.target),
+    )
 
 
 def _edges(axis: Array) -> Array:
