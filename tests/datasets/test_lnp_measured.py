@@ -83,18 +83,29 @@ def test_the_key_is_all(draw, drawn):
 
 def test_other_bodies_against_closed_forms():
     q, sizes = np.linspace(0.05, 1.0, 20), np.array([20.0, 50.0])
-    curves = others.other_curves(q, sizes)
+    curves, often = others.other_curves(q, sizes)
     ball = lambda radius: closed_forms.sphere_amplitude(q, radius)
-    counts = (len(others._RATIOS), len(others._CORES) * len(others._CONTRASTS))
-    assert curves.shape == (sum(counts) + len(others._SHELLED) + len(others._CHAINS), 2, 20)
+    counts = np.cumsum(
+        [len(others._RATIOS), len(others._LENGTHS), len(others._CORES) * len(others._CONTRASTS)]
+    )
+    assert curves.shape == (counts[-1] + len(others._SHELLED) + len(others._CHAINS), 2, 20)
+    np.testing.assert_allclose([often.sum(), often[: counts[0]].sum()], [1.0, 0.3], rtol=1e-12)
     for at, size in enumerate(sizes):
         # Two spheres that touch: |1 + e^(iqd)|^2 on average.
         x = q * size / 2
         pair = ball(size / 4) ** 2 * (2 + 2 * np.sin(x) / x)
         np.testing.assert_allclose(curves[-3, at], pair, rtol=1e-9)
+        # A cylinder by Guinier's law, V^2 exp(-q^2 Rg^2 / 3), Rg^2 = R^2/2 + L^2/12.
+        length = 0.3 * size
+        volume, rg2 = np.pi * size**2 / 4 * length, size**2 / 8 + length**2 / 12
+        if size == 20.0:
+            small = volume**2 * np.exp(-(q[0] ** 2) * rg2 / 3)
+            np.testing.assert_allclose(
+                curves[counts[0], at, 0], small, rtol=(q[0] ** 2 * rg2) ** 2
+            )
         # The first shelled ball: core of half the radius, contrast -1.5.
         shelled = ball(size / 2) - 2.5 * ball(size / 4)
-        np.testing.assert_allclose(curves[counts[0], at], shelled**2, rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(curves[counts[1], at], shelled**2, rtol=1e-6, atol=1e-6)
         # An oblate ellipsoid over Gauss's nodes.
         mu, w = np.polynomial.legendre.leggauss(200)
         radius = size / 2 * np.sqrt(1 - mu**2 + (0.25 * mu) ** 2)

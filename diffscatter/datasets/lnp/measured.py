@@ -15,6 +15,7 @@ from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from diffscatter.core.pytree import replace
@@ -90,23 +91,25 @@ def measured_sampler(base: Base, task: str = "classify", **_) -> Callable:
     others are of other bodies: their fractions are 0, and their target is the number of the
     types plus 1. The sampler is a pytree: its arrays are data to a program that takes it.
     """
-    bodies = jnp.asarray(other_curves(base.q, base.sizes), jnp.float32)
-    return jax.tree_util.Partial(_of_task(task), base, bodies)
+    bodies, often = other_curves(base.q, base.sizes)
+    bodies, upto = (jnp.asarray(a, jnp.float32) for a in (bodies, np.cumsum(often)))
+    return jax.tree_util.Partial(_of_task(task), base, (bodies, upto))
 
 
 @lru_cache
 def _of_task(task: str) -> Callable:
     """Return one function object a task, which compiled programs are found again by."""
-    return lambda base, bodies, key, batch: _drawn(task, base, bodies, key, batch)
+    return lambda base, others, key, batch: _drawn(task, base, others, key, batch)
 
 
-def _drawn(task: str, base: Base, bodies: Array, key: Array, batch: int) -> Mixture:
+def _drawn(task: str, base: Base, others: tuple, key: Array, batch: int) -> Mixture:
     known = sampler(base, task, spread="all", strength=MEASURED_STRENGTH)
     key_known, key_other, key_recorded = jax.random.split(key, 3)
     mixture = known(key_known, batch)
     u = jax.random.uniform(key_other, (4, batch), jnp.float32)
     other = u[0] < 0.25
-    body = jnp.minimum((u[1] * len(bodies)).astype(jnp.int32), len(bodies) - 1)
+    bodies, upto = others
+    body = jnp.minimum(jnp.searchsorted(upto, u[1]), len(bodies) - 1)
     sizes = jnp.asarray(base.sizes, jnp.float32)
     weights = size_weights(sizes, between(u[2], MEANS), between(u[3], _OTHER_SPREADS))
     curves = jnp.einsum("bs,bsq->bq", weights, bodies[body], precision="highest")
