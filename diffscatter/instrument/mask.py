@@ -87,7 +87,7 @@ def checked_mask(mask: ArrayLike | None, shape: Shape) -> Array:
     known = concrete(mask)
     if known is not None and not (known != 0).any():
         raise ValueError("mask leaves no pixel; it must be True (not 0) where a pixel counts")
-    return jnp.asarray(mask) != 0
+    return jnp.asarray(mask, bool)
 
 
 def _offsets(shape: Shape, centre: ArrayLike | None) -> tuple[Array, Array]:
