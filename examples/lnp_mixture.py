@@ -18,6 +18,7 @@ import argparse
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from diffscatter import networks, plotting_learning
@@ -49,8 +50,9 @@ def main(sizes=81, steps=2000, fits=32, output=Path("lnp_mixture.png")):
     # A network that is taught on draws.
     heads = dict.fromkeys(NAMES, networks.Proportion(*lnp.MEANS))
     heads["fraction"] = networks.Proportion()
-    network = networks.CurveNet(base.q.size, heads, key=first)
-    network.standardise.fit(sample_once(scale, 1024).curves)
+    network = networks.ComponentNet(base.q.size, heads, key=first)
+    seen = sample_once(scale, 1024)
+    networks.fit_input(network, seen.curves, jnp.log10(seen.intensity))
 
     def draw(key, batch):
         mixture = sample(key, batch)
@@ -59,7 +61,7 @@ def main(sizes=81, steps=2000, fits=32, output=Path("lnp_mixture.png")):
     def loss(network, curves, truth):
         return sum(network.losses(curves, truth).values())
 
-    training = train(network, loss, draw, key=draws, steps=steps, batch=64)
+    training = train(network, loss, draw, key=draws, steps=steps, batch=256)
     print(f"{training.status}")
 
     # What it tells of bodies that it never met.

@@ -4,10 +4,12 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax import Array
 
 __all__ = [
+    "Components",
     "Constant",
     "Conv",
     "ConvNorm",
@@ -112,6 +114,61 @@ class StandardiseWindow(nnx.Module):
         there = jnp.isfinite(curves)
         values = (self._levelled(curves) - self.mean[...]) / self.spread[...]
         return jnp.stack([jnp.where(there, values, 0.0), there.astype(values.dtype)], axis=-1)
+
+
+class Components(nnx.Module):
+    r"""Projections of a curve that stand out of the noise, the clearest first.
+
+    With deviations from the mean curve in units of the noise of each point, a_i of the clean
+    curves, the rows are eigenvectors v of their covariance, each over the spread that it has
+    with noise (maximum noise fraction; A. A. Green et al., IEEE Trans. Geosci. Remote Sens. 26
+    (1988) 65):
+
+    .. math::
+        \langle a a^T\rangle v = \lambda v,\qquad
+        c = \operatorname{arsinh}\frac{v\cdot a}{\sqrt{\lambda + 1}}
+
+    At small q curves are known to 1e-4 and differ by 1e-3 where the filling of a core does.
+    Points scaled by their own spread, which is of decades, hide that; these do not. Noise
+    differs between curves by orders, which arsinh takes.
+
+    Args:
+        points: length of the curves.
+        count: number of projections, at most that of points.
+    """
+
+    def __init__(self, points: int, count: int):
+        self.mean = Constant(jnp.zeros(points, jnp.float32))
+        self.rows = Constant(jnp.zeros((points, min(count, points)), jnp.float32))
+
+    def fit(self, curves: Array, clean: Array) -> None:
+        """Set the constants from training curves with and without noise, ``(n, points)``.
+
+        Raises:
+            ValueError: if the two differ in shape, or are fewer than the projections.
+        """
+        points, count = self.rows[...].shape
+        if curves.shape != clean.shape or curves.shape[1:] != (points,):
+            raise ValueError(
+                f"curves and clean must be (n, {points}), got {curves.shape} and {clean.shape}"
+            )
+        if len(curves) <= count:
+            raise ValueError(f"{count} projections need more curves, got {len(curves)}")
+        noisy, clean = (np.asarray(part, float) for part in (curves, clean))
+        # A geometric mean: the few loudest curves would hide what the others tell.
+        noise = np.exp(np.log(np.abs(noisy - clean) + 1e-12).mean(axis=0))
+        mean = clean.mean(axis=0)
+        apart = (clean - mean) / noise
+        strength, vectors = np.linalg.eigh(apart.T @ apart / len(apart))
+        rows = vectors[:, ::-1][:, :count] / noise[:, None]
+        rows = rows / np.sqrt(np.maximum(strength[::-1][:count], 0) + 1)
+        self.mean[...] = jnp.asarray(mean, jnp.float32)
+        self.rows[...] = jnp.asarray(rows, jnp.float32)
+
+    def __call__(self, curves: Array) -> Array:
+        """Return ``(batch, count)``."""
+        apart = curves - self.mean[...]
+        return jnp.arcsinh(jnp.matmul(apart, self.rows[...], precision="highest"))
 
 
 class Conv(nnx.Module):

@@ -1,4 +1,4 @@
-"""Networks that read scattering curves: the published ones, and a better one of ours.
+"""Networks that read scattering curves: the published ones, and better ones of ours.
 
 All take curves ``(batch, points)`` on one q axis, as logarithms of intensity, and standardise
 them first. Published: T. Li, *Physics-based SAXS Simulation and ML Characterization of LNPs*,
@@ -9,6 +9,7 @@ And constants of the input are part of the network, not fitted to all data befor
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from types import MappingProxyType
 
 import jax
@@ -16,6 +17,7 @@ from flax import nnx
 from jax import Array
 
 from diffscatter.networks.blocks import (
+    Components,
     Conv,
     ConvNorm,
     Dense,
@@ -26,7 +28,7 @@ from diffscatter.networks.blocks import (
 )
 from diffscatter.networks.heads import Head
 
-__all__ = ["CurveNet", "PlainCNN", "ResNet", "TwoLayerCNN"]
+__all__ = ["ComponentNet", "CurveNet", "PlainCNN", "ResNet", "TwoLayerCNN", "fit_input"]
 
 
 class TwoLayerCNN(nnx.Module):
@@ -145,61 +147,19 @@ class ResNet(nnx.Module):
         return self.last(x.mean(axis=1))
 
 
-class CurveNet(nnx.Module):
-    """Our network: strided residual blocks, and heads that say how sure they are.
-
-    Against the published ones: the length halves in every block, so that far points meet after
-    a tenth of the work and no dense layer holds millions of weights; channels are gated by what
-    the curve holds as a whole, its noise above all; and every answer comes with its spread.
-    Positions along q are kept to the end, since a minimum's place is what tells a size. There
-    is no dropout: endless draws cannot be learnt by heart.
+class _Telling(nnx.Module):
+    """A network with heads: what it makes of a curve, and what it tells of that.
 
     The layers that make the spreads read the features without a gradient back to them: means
     are as good as those of a network that has no spreads (Stirn et al., *Faithful
     Heteroscedastic Regression with Neural Networks*, AISTATS 2023), where a likelihood alone
     gives up on curves that it finds hard.
-
-    Args:
-        points: length of the curves.
-        heads: what to tell, by name (:mod:`diffscatter.networks.heads`).
-        key: of the initial weights.
-        widths: channels after the first convolution and after each block.
-        features: length of the description of a curve that all heads read.
-        scale_free: be blind to a factor on the intensity.
-        windowed: take curves with NaN beyond a window of q, and be scale-free as well.
     """
 
-    def __init__(
-        self,
-        points: int,
-        heads: Mapping[str, Head],
-        *,
-        key: Array,
-        widths: Sequence[int] = (24, 32, 48, 64, 96),
-        features: int = 128,
-        scale_free: bool = False,
-        windowed: bool = False,
-    ):
+    def _tell(self, heads: Mapping[str, Head], features: int, rngs: nnx.Rngs) -> None:
         if not heads:
             raise ValueError("heads must name at least one head, got none")
-        rngs = nnx.Rngs(key)
         self.heads = tuple(heads.items())
-        self.standardise = (
-            StandardiseWindow(points)
-            if windowed
-            else Standardise(points, scale_free=scale_free)
-        )
-        self.entry = Conv(1 + windowed, widths[0], 11, stride=2, rngs=rngs)
-        self.blocks = nnx.List(
-            [
-                SqueezeBlock(inputs, outputs, rngs=rngs)
-                for inputs, outputs in zip(widths[:-1], widths[1:], strict=True)
-            ]
-        )
-        length = points
-        for _ in widths:
-            length = -(-length // 2)
-        self.hidden = Dense(length * widths[-1], features, rngs=rngs)
         self.centres = nnx.Dict(
             {name: Dense(features, head.centres, rngs=rngs) for name, head in self.heads}
         )
@@ -212,14 +172,6 @@ class CurveNet(nnx.Module):
                 if head.spreads
             }
         )
-
-    def features(self, curves: Array) -> Array:
-        """Return what the network makes of each curve, ``(batch, features)``."""
-        x = self.standardise(curves).reshape(*curves.shape, -1)
-        x = nnx.silu(self.entry(x))
-        for block in self.blocks:
-            x = block(x)
-        return nnx.silu(self.hidden(x.reshape(x.shape[0], -1)))
 
     def __call__(self, curves: Array) -> dict[str, tuple[Array, Array | None]]:
         """Return for each head its centres and its spreads, as the head takes them."""
@@ -245,3 +197,116 @@ class CurveNet(nnx.Module):
         """Return what each head makes of its numbers: probabilities, or estimates."""
         raw = self(curves)
         return {name: head.predict(raw[name]) for name, head in self.heads}
+
+
+class ComponentNet(_Telling):
+    """Our network of whole curves: dense layers that read what stands out of the noise.
+
+    Their input is a curve's :class:`~diffscatter.networks.blocks.Components`: differences of a
+    thousandth where counts are high weigh as much as those of decades, which convolutions over
+    points on a logarithmic scale hardly find. A step costs a tenth of theirs or less.
+
+    Args:
+        points: length of the curves.
+        heads: what to tell, by name (:mod:`diffscatter.networks.heads`).
+        key: of the initial weights.
+        components: number of projections.
+        widths: of the dense layers.
+        features: length of the description of a curve that all heads read.
+    """
+
+    def __init__(
+        self,
+        points: int,
+        heads: Mapping[str, Head],
+        *,
+        key: Array,
+        components: int = 96,
+        widths: Sequence[int] = (512, 512, 256),
+        features: int = 128,
+    ):
+        rngs = nnx.Rngs(key)
+        self.components = Components(points, components)
+        sizes = (min(components, points), *widths, features)
+        self.layers = nnx.List(
+            [Dense(inputs, outputs, rngs=rngs) for inputs, outputs in pairwise(sizes)]
+        )
+        self._tell(heads, features, rngs)
+
+    def features(self, curves: Array) -> Array:
+        """Return what the network makes of each curve, ``(batch, features)``."""
+        x = self.components(curves)
+        for layer in self.layers:
+            x = nnx.silu(layer(x))
+        return x
+
+
+class CurveNet(_Telling):
+    """Our network of parts of curves: strided residual blocks over the points of q.
+
+    Against the published ones: the length halves in every block, so that far points meet after
+    a tenth of the work and no dense layer holds millions of weights; channels are gated by what
+    the curve holds as a whole, its noise above all; and every answer comes with its spread.
+    Positions along q are kept to the end, since a minimum's place is what tells a size. There
+    is no dropout: endless draws cannot be learnt by heart.
+
+    Args:
+        points: length of the curves.
+        heads: what to tell, by name (:mod:`diffscatter.networks.heads`).
+        key: of the initial weights.
+        widths: channels after the first convolution and after each block.
+        features: length of the description of a curve that all heads read.
+        scale_free: be blind to a factor on the intensity.
+        windowed: take curves with NaN beyond a window of q, and be scale-free as well.
+    """
+
+    def __init__(
+        self,
+        points: int,
+        heads: Mapping[str, Head],
+        *,
+        key: Array,
+        widths: Sequence[int] = (24, 32, 48, 64, 96),
+        features: int = 128,
+        scale_free: bool = False,
+        windowed: bool = False,
+    ):
+        rngs = nnx.Rngs(key)
+        self.standardise = (
+            StandardiseWindow(points)
+            if windowed
+            else Standardise(points, scale_free=scale_free)
+        )
+        self.entry = Conv(1 + windowed, widths[0], 11, stride=2, rngs=rngs)
+        self.blocks = nnx.List(
+            [
+                SqueezeBlock(inputs, outputs, rngs=rngs)
+                for inputs, outputs in zip(widths[:-1], widths[1:], strict=True)
+            ]
+        )
+        length = points
+        for _ in widths:
+            length = -(-length // 2)
+        self.hidden = Dense(length * widths[-1], features, rngs=rngs)
+        self._tell(heads, features, rngs)
+
+    def features(self, curves: Array) -> Array:
+        """Return what the network makes of each curve, ``(batch, features)``."""
+        x = self.standardise(curves).reshape(*curves.shape, -1)
+        x = nnx.silu(self.entry(x))
+        for block in self.blocks:
+            x = block(x)
+        return nnx.silu(self.hidden(x.reshape(x.shape[0], -1)))
+
+
+def fit_input(network: nnx.Module, curves: Array, clean: Array) -> None:
+    """Set the constants of a network's input from training curves with and without noise.
+
+    Args:
+        network: one of this module.
+        curves, clean: log10 of intensities. Shape ``(n, points)``.
+    """
+    if isinstance(network, ComponentNet):
+        network.components.fit(curves, clean)
+    else:
+        network.standardise.fit(curves)

@@ -104,14 +104,20 @@ def _of_sizes(task: str) -> dict[str, networks.Proportion]:
     return {f"mean_size_type{kind}": head for kind in lnp.TASKS[task]}
 
 
-def _ours(heads: Mapping[str, Any], *, steps: int = 4_000, **options: Any) -> Plan:
+def _ours(heads: Mapping[str, Any], *, steps: int = 20_000) -> Plan:
+    return _with_heads(networks.ComponentNet, heads, steps=steps, batch=256)
+
+
+def _with_heads(
+    network: Callable[..., Any], heads: Mapping[str, Any], *, steps: int, batch: int, **options
+) -> Plan:
     return Plan(
-        build=lambda points, key: networks.CurveNet(points, heads, key=key, **options),
+        build=lambda points, key: network(points, heads, key=key, **options),
         loss=lambda network, curves, targets: sum(network.losses(curves, targets).values()),
         predict=lambda network, curves: network.predict(curves),
         optimiser=default_optimiser,
         steps=steps,
-        batch=64,
+        batch=batch,
         every=500,
     )
 
@@ -179,9 +185,12 @@ TASKS: Mapping[str, Task] = MappingProxyType(
             answers=("type 3", "type 4", "mixture", "other"),
             targets=_classify,
             plans={
-                "ours": _ours(
+                "ours": _with_heads(
+                    networks.CurveNet,
                     {"kind": networks.Classes(4), "fraction": networks.Proportion()}
                     | _of_sizes("classify"),
+                    steps=4_000,
+                    batch=64,
                     windowed=True,
                 )
             },
@@ -217,7 +226,7 @@ TASKS: Mapping[str, Task] = MappingProxyType(
             plans={
                 # Cores that differ in their filling alone take longer to tell apart.
                 "ours": _ours(
-                    {"weights": networks.Shares(3)} | _of_sizes("weights"), steps=8_000
+                    {"weights": networks.Shares(3)} | _of_sizes("weights"), steps=40_000
                 ),
                 "published": _listed(
                     "weights", _three, optax.squared_error, 5e-4, **_LISTING_8

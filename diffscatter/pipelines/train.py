@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from diffscatter.analysis import classification_scores, coverage, regression_scores
 from diffscatter.datasets import lnp
-from diffscatter.networks import Estimate
+from diffscatter.networks import Estimate, fit_input
 from diffscatter.pipelines.tasks import TASKS, Plan, Task
 from diffscatter.training import Checkpoints, Plateau, Training
 from diffscatter.training import train as train_network
@@ -127,7 +128,8 @@ def train(
         sample, test_sample = (asked.sampler(b, asked.mixtures, spread=spread) for b in bases)
         first, draws, scale, test = jax.random.split(jax.random.key(seed), 4)
         model = plan.build(bases[0].q.size, first)
-        model.standardise.fit(jax.jit(lambda key: sample(key, _SCALED).curves)(scale))
+        seen = jax.jit(lambda key: sample(key, _SCALED))(scale)
+        fit_input(model, seen.curves, jnp.log10(seen.intensity))
 
         def draw(key, batch):
             mixture = sample(key, batch)

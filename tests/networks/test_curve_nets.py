@@ -8,12 +8,14 @@ from flax import nnx
 
 from diffscatter.networks import (
     Classes,
+    ComponentNet,
     CurveNet,
     PlainCNN,
     Proportion,
     ResNet,
     TwoLayerCNN,
     blocks,
+    fit_input,
 )
 
 KEY = jax.random.key(0)
@@ -231,6 +233,48 @@ def test_windows_are_masks():
     )
     found = network.predict(jnp.full((2, 5), jnp.nan))["fraction"]
     assert np.isfinite(found.mean).all()
+
+
+def test_components_see_what_decades_hide():
+    draws = np.random.default_rng(3)
+    q, n = np.linspace(0, 1, 30), 400
+    height, kind = draws.normal(size=(n, 1)), draws.normal(size=(n, 1))
+    # A factor of decades, a feature of a thousandth, and noise of a tenth of that.
+    clean = 5 - 2 * q + height * (1 + q) + 1e-3 * kind * np.cos(9 * q)
+    noisy = clean + 1e-4 * draws.normal(size=clean.shape)
+    curves, clean = jnp.asarray(noisy, jnp.float32), jnp.asarray(clean, jnp.float32)
+    layer = blocks.Components(30, 2)
+    layer.fit(curves, clean)
+    out = layer(curves)
+    assert out.shape == (n, 2)
+    told = np.sinh(out[:, 1])
+    # The signal of 30 points over noise of one: (1e-3/1e-4)^2 times the sum of cos^2, about 15.
+    assert abs(np.corrcoef(told, kind[:, 0])[0, 1]) > (1 - 1 / 1500) ** 0.5 - 0.01
+    # In units of its spread with noise; a geometric mean is .53 of the standard deviation.
+    assert told.std() == pytest.approx(1, abs=0.1)
+    assert not jax.tree.leaves(nnx.state(layer, nnx.Param)), "constants are not trained"
+    with pytest.raises(ValueError, match=r"must be \(n, 30\), got \(400, 30\) and \(400, 29\)"):
+        layer.fit(curves, clean[:, 1:])
+    with pytest.raises(ValueError, match="2 projections need more curves, got 2"):
+        layer.fit(curves[:2], clean[:2])
+
+
+def test_components_reach_every_head():
+    heads = {"kind": Classes(3), "size": Proportion(20, 100)}
+    net = filled(lambda: ComponentNet(5, heads, key=KEY, components=2, widths=(4,), features=4))
+    draws = np.random.default_rng(0)
+    clean = jnp.asarray(draws.normal(size=(9, 5)), jnp.float32)
+    fit_input(net, clean + 0.1, clean)
+    assert net.components.rows[...].any()
+    told = net.predict(clean)
+    assert told["kind"].shape == (9, 3) and told["size"].spread.shape == (9,)
+    graph, parameters, rest = nnx.split(net, nnx.Param, ...)
+    total = lambda p: nnx.merge(graph, p, rest).predict(clean)["size"].mean.sum()
+    slopes = nnx.to_pure_dict(jax.jit(jax.grad(total))(parameters))
+    assert all(leaf.any() for leaf in jax.tree.leaves(slopes["layers"]))
+    plain = filled(lambda: CurveNet(5, heads, key=KEY, widths=(4,), features=4))
+    fit_input(plain, clean + 0.1, clean)
+    assert plain.standardise.mean[...].any()
 
 
 def test_refusals():
