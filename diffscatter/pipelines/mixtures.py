@@ -118,6 +118,7 @@ def fit_mixtures(
     sigma: ArrayLike | None = None,
     linear: bool = False,
     scale_free: bool = False,
+    model_error: float = 1e-4,
     draws: int = 256,
     rounds: int = 3,
     components: int = 32,
@@ -140,6 +141,7 @@ def fit_mixtures(
             Shape ``(n, m)`` or ``(m,)``.
         linear: whether curves and errors are intensities.
         scale_free: whether the curves' scale is unknown.
+        model_error: relative error of base curves, which adds to that of the data.
         draws, rounds, components: as
             :func:`~diffscatter.fitting.importance.importance_draws` takes them.
         progress: called with the curves done and their number.
@@ -148,6 +150,8 @@ def fit_mixtures(
         ValueError: for unknown names, shapes that do not fit, or too few points.
     """
     lnp.check_options(task, spread, strength=strength)
+    if not 0 <= model_error < 1:
+        raise ValueError(f"model_error must be at least 0 and below 1, got {model_error}")
     if descents < 1:
         raise ValueError(f"descents must be at least 1, got {descents}")
     kinds = lnp.TASKS[task]
@@ -156,6 +160,7 @@ def fit_mixtures(
     with jax.enable_x64(True):
         data = _data(curves, base, q, sigma, linear, scale_free)
         law = {"spread": spread, "strength": strength, "linear": linear}
+        law["model_error"] = model_error
         model_of = partial(_model_of, base, data, scale_free=scale_free, **law)
         models = [model_of(held) for held in CLASSES[task]]
         key_starts, key_draws = jax.random.split(key)
@@ -272,6 +277,7 @@ def _model_of(
     strength: tuple[float, float],
     linear: bool,
     scale_free: bool,
+    model_error: float,
 ) -> MixtureModel:
     curves = np.asarray(base.intensity, float)[[base.kinds.index(kind) for kind in kinds]]
     q, axis = data.q[data.inside], np.asarray(base.q, float)
@@ -282,6 +288,7 @@ def _model_of(
         sizes=np.asarray(base.sizes, float),
         spread=np.array(lnp.SPREADS[spread]),
         strength=np.log(strength),
+        model_error=np.asarray(model_error, float),
         linear=linear,
         scale_free=scale_free,
         own_noise=data.sigma is None,

@@ -6,6 +6,7 @@ import sys
 
 import jax
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 from diffscatter import cli
 
@@ -24,6 +25,9 @@ def settings():
     yield
     for name, value in before.items():
         jax.config.update(name, value)
+    # JAX goes on with a cache that it has once opened, whatever the settings then say: other
+    # tests would read what other processes have written there.
+    compilation_cache.reset_cache()
 
 
 @pytest.fixture

@@ -99,6 +99,7 @@ def test_an_evidence_is_the_integral_over_a_grid(sparse, fitted):
             sizes=BASE.sizes,
             spread=np.array(lnp.SPREADS["text"]),
             strength=np.log(lnp.STRENGTH),
+            model_error=np.array(1e-4),
             linear=False,
             scale_free=False,
             own_noise=True,
@@ -145,6 +146,7 @@ def test_shares_are_the_priors_and_back():
         sizes=lnp.TRAINED,
         spread=np.array([1.0, 4.0]),
         strength=np.array([0.0, 1.0]),
+        model_error=np.array(0.0),
         linear=False,
         scale_free=False,
         own_noise=False,
@@ -177,6 +179,7 @@ def test_shares_are_the_priors_and_back():
     [
         ({"task": "weights"}, r"base holds types \(3, 4\); weights needs \[1, 2\] too"),
         ({"descents": 0}, "descents must be at least 1, got 0"),
+        ({"model_error": -1.0}, "model_error must be at least 0 and below 1, got -1.0"),
         ({"q": Q[:-1]}, r"curves must be \(n, m\) on q"),
         ({"linear": True}, "linear intensities need sigma"),
         ({"sigma": np.zeros(60)}, "sigma must be above 0"),
