@@ -226,7 +226,8 @@ def _sizes(one: AnalysedParticles) -> tuple[np.ndarray, dict[str, tuple]]:
     shown = [i for i in range(2) if one.there[i] > _HARDLY]
     reach = 4 * np.hypot(one.deviations, one.means_sigma)[shown]
     ends = np.min(one.means[shown] - reach), np.max(one.means[shown] + reach)
-    sizes = np.linspace(max(ends[0], 1.0), ends[1], 400)
+    edges = np.linspace(max(ends[0], lnp.LIMITS[0]), min(ends[1], lnp.LIMITS[1]), 401)
+    sizes, cell = (edges[1:] + edges[:-1]) / 2, edges[1] - edges[0]
     low, high = lnp.SPREADS["all"]
     bands = {}
     for i in shown:
@@ -234,9 +235,9 @@ def _sizes(one: AnalysedParticles) -> tuple[np.ndarray, dict[str, tuple]]:
         share = np.clip(shares[i] + one.fraction_sigma * drawn[0], 0, 1)
         mean = np.clip(one.means[i] + one.means_sigma[i] * drawn[1], *lnp.MEANS)
         deviation = np.clip(one.deviations[i] + one.deviations_sigma[i] * drawn[2], low, high)
-        weights = np.asarray(lnp.size_weights(sizes, mean, deviation)) / (sizes[1] - sizes[0])
+        weights = np.asarray(lnp.size_weights(sizes, mean, deviation)) / cell
         ends = np.quantile(share[:, None] * weights, (0.05, 0.95), axis=0)
         best = lnp.size_weights(sizes, one.means[i], one.deviations[i])
-        best = shares[i] * np.asarray(best) / (sizes[1] - sizes[0])
+        best = shares[i] * np.asarray(best) / cell
         bands[f"type {_KINDS[i]}"] = best, *ends
     return sizes, bands

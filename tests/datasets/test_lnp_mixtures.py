@@ -28,10 +28,11 @@ KEY = jax.random.key(3)
 
 
 def numpy_weights(mean, deviation):
-    """The published listing."""
+    """The published listing, but that sizes at the limits stand for half cells."""
     mu = np.log(mean**2 / np.sqrt(mean**2 + deviation**2))
     tau = np.sqrt(np.log(1 + deviation**2 / mean**2))
     weights = np.exp(-((np.log(SIZES) - mu) ** 2) / (2 * tau**2)) / (SIZES * tau)
+    weights[[0, -1]] /= 2
     return weights / weights.sum()
 
 
@@ -45,6 +46,22 @@ def test_size_weights_are_the_listing():
     wide = numpy_weights(60.0, 4.0)  # the mean and the standard deviation are what they say
     np.testing.assert_allclose(wide @ SIZES, 60.0, rtol=1e-9)
     np.testing.assert_allclose(np.sqrt(wide @ (SIZES - 60) ** 2), 4.0, rtol=1e-9)
+
+
+def test_bases_of_other_sizes_tell_of_the_same_law():
+    """Also where the limits cut it: the mean of what is left, by a hundred times finer sums."""
+    mean_of = lambda sizes, *law: lnp.size_weights(jnp.asarray(sizes), *law) @ sizes
+    fine = np.linspace(*lnp.LIMITS, 8001)
+    with jax.enable_x64(True):
+        for law in ((26.0, 4.0), (60.0, 2.0), (94.0, 3.0)):
+            told = [
+                mean_of(sizes, *map(jnp.asarray, law))
+                for sizes in (lnp.TRAINED, lnp.HELD_OUT, fine)
+            ]
+            np.testing.assert_allclose(told[:2], told[2], rtol=0, atol=0.02)
+        beyond = lnp.size_weights(jnp.arange(90.0, 110.0), jnp.asarray(95.0), jnp.asarray(2.0))
+    beyond = np.asarray(beyond)
+    assert beyond[10] > 0 and not beyond[11:].any()
 
 
 def test_size_weights_differentiate_and_stay_finite():

@@ -3,7 +3,6 @@
 from diffscatter.datasets.lnp.base import (
     HELD_OUT,
     TRAINED,
-    VERSION,
     Base,
     Q,
     base_curves,
@@ -18,9 +17,11 @@ from diffscatter.datasets.lnp.measured import (
     recorded,
 )
 from diffscatter.datasets.lnp.mixtures import (
+    LIMITS,
     MEANS,
     SPREADS,
     TASKS,
+    VERSION,
     Mixture,
     between,
     check_options,
@@ -32,6 +33,7 @@ from diffscatter.datasets.lnp.noise import STRENGTH, lognormal_noise, photon_noi
 
 __all__ = [
     "HELD_OUT",
+    "LIMITS",
     "MEANS",
     "MEASURED_STRENGTH",
     "SPREADS",

@@ -30,17 +30,18 @@ from diffscatter.operators import saxs
 from diffscatter.shapes.lnp import Nanoparticle, hard_voxels
 
 __all__ = [
+    "CURVES_VERSION",
     "HELD_OUT",
     "Q",
     "TRAINED",
-    "VERSION",
     "Base",
     "base_curves",
     "exact_curve",
     "published_curve",
 ]
 
-VERSION = 1  # of the curves: raise it when they change, so that old files are not believed
+# Raised when the curves change, so that old files are not believed.
+CURVES_VERSION = 1
 Q = np.linspace(0.04, 3.0, 500)  # 1/nm
 TRAINED = np.arange(20.0, 101.0)  # nm: the 81 published sizes
 HELD_OUT = np.arange(20.5, 100.0)  # nm: as dense, and none of them
@@ -181,7 +182,7 @@ _ROUTES = {"exact": exact_curve, "published": published_curve}
 def _of_kind(kind, sizes, q, route, folder, done) -> np.ndarray:
     """Return the curves of one type, ``(ns, nq)``, from ``folder`` if they are there."""
     configuration = {
-        "version": VERSION,
+        "version": CURVES_VERSION,
         "route": route,
         "kind": kind,
         "sizes": sizes.tolist(),

@@ -6,7 +6,8 @@ Within a type the sizes D follow a lognormal law of mean m and standard deviatio
     w(D) \propto \frac1D \exp\left(-\frac{(\ln D - \mu)^2}{2\tau^2}\right),\qquad
     \tau^2 = \ln(1 + s^2/m^2),\quad \mu = \ln m - \tau^2/2
 
-summed over the sizes of the base, and across types populations are fractions by *number*:
+between 20 and 100 nm, where each size of the base stands for its cell; so bases of other sizes
+tell of the same law. Across types populations are fractions by *number*:
 
 .. math:: I = \sum_k \alpha_k \sum_D w_k(D)\, I_k(D)
 
@@ -35,13 +36,15 @@ import jax.numpy as jnp
 from jax import Array
 
 from diffscatter.core.pytree import struct
-from diffscatter.datasets.lnp.base import Base
+from diffscatter.datasets.lnp.base import CURVES_VERSION, Base
 from diffscatter.datasets.lnp.noise import NOISES, STRENGTH
 
 __all__ = [
+    "LIMITS",
     "MEANS",
     "SPREADS",
     "TASKS",
+    "VERSION",
     "Mixture",
     "between",
     "check_options",
@@ -50,6 +53,9 @@ __all__ = [
     "size_weights",
 ]
 
+# Of the draws, raised when the same key gives others: "1.1" was that of sizes with equal cells.
+VERSION = f"{CURVES_VERSION}.2"
+LIMITS = (20.0, 100.0)  # nm: no particle is smaller or larger
 MEANS = (25.0, 95.0)  # nm
 SPREADS = {"text": (1.0, 4.0), "listings": (0.1, 0.4), "all": (0.1, 4.0)}  # nm
 
@@ -81,6 +87,9 @@ class Mixture:
 def size_weights(sizes: Array, mean: Array, deviation: Array) -> Array:
     """Return the numbers of particles of each size, with sum 1.
 
+    A size stands for its cell, cut at :data:`LIMITS`: of sizes from 20 to 100 nm the first and
+    the last have half of one, and sizes beyond have no weight.
+
     Args:
         sizes: nm, equally spaced. Shape ``(ns,)``.
         mean, deviation: of the lognormal law, nm. Shape ``(...)``.
@@ -90,9 +99,13 @@ def size_weights(sizes: Array, mean: Array, deviation: Array) -> Array:
     """
     variance = jnp.log1p((deviation / mean) ** 2)[..., None]
     centre = jnp.log(mean)[..., None] - variance / 2
+    half = (sizes[1] - sizes[0]) / 2
+    cells = jnp.minimum(sizes + half, LIMITS[1]) - jnp.maximum(sizes - half, LIMITS[0])
     # A softmax: the nearest size keeps its weight however narrow the law is.
     return jax.nn.softmax(
-        -((jnp.log(sizes) - centre) ** 2) / (2 * variance) - jnp.log(sizes), axis=-1
+        jnp.log(jnp.maximum(cells, 0.0) / sizes)
+        - (jnp.log(sizes) - centre) ** 2 / (2 * variance),
+        axis=-1,
     )
 
 
