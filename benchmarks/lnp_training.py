@@ -3,6 +3,7 @@
     python benchmarks/lnp_training.py                       # ours, all tasks, three seeds
     python benchmarks/lnp_training.py --tasks lnp-classify --protocol published
     python benchmarks/lnp_training.py --network published --seeds 0 --minutes 12
+    python benchmarks/lnp_training.py --weights RUN         # keep RUN/TASK-ours-honest-SEED.h5
     python benchmarks/lnp_training.py --table               # only print what is there
 
 A run is what ``diffscatter train TASK --network NAME --protocol NAME --seed N`` does; each adds
@@ -22,6 +23,7 @@ import numpy as np
 
 from diffscatter.cli.options import cache_folder
 from diffscatter.pipelines.train import TASKS, train
+from diffscatter.training import save_weights
 
 RESULTS = Path(__file__).parent / "results" / "lnp-training.jsonl"
 KEYS = ("task", "network", "protocol", "seed")
@@ -52,6 +54,10 @@ def main(arguments=None):
                 "cpu": time.process_time() - cpu,
                 "scores": done.tested.scores,
             }
+            if options.weights is not None:
+                options.weights.mkdir(parents=True, exist_ok=True)
+                name = "-".join(map(str, asked.values()))
+                save_weights(options.weights / f"{name}.h5", done.training.model, record)
             with RESULTS.open("a") as file:
                 file.write(json.dumps(record) + "\n")
             records.append(record)
@@ -66,6 +72,7 @@ def _options(arguments):
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--steps", type=int)
     parser.add_argument("--minutes", type=float)
+    parser.add_argument("--weights", type=Path, help="folder for the trained networks")
     parser.add_argument("--table", action="store_true", help="only print what is there")
     return parser.parse_args(arguments)
 
