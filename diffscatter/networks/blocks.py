@@ -34,14 +34,11 @@ class Standardise(nnx.Module):
 
     Args:
         points: length of the curves.
-        scale_free: take each curve's own mean first, which makes logarithms of intensities
-            blind to the unit and the concentration.
     """
 
-    def __init__(self, points: int, *, scale_free: bool = False):
+    def __init__(self, points: int):
         self.mean = Constant(jnp.zeros(points, jnp.float32))
         self.spread = Constant(jnp.ones(points, jnp.float32))
-        self.scale_free = scale_free
 
     def fit(self, curves: Array) -> None:
         """Set the constants from training curves, ``(n, points)``, with n at least 2.
@@ -56,17 +53,13 @@ class Standardise(nnx.Module):
             )
         if not jnp.isfinite(curves).all():
             raise ValueError("curves must be finite; use draws with positive intensities")
-        curves = self._levelled(curves)
         self.mean[...] = curves.mean(axis=0)
         # A point that is the same in all curves tells nothing: its spread only must not be 0.
         self.spread[...] = jnp.maximum(curves.std(axis=0), 1e-6)
 
-    def _levelled(self, curves: Array) -> Array:
-        return curves - curves.mean(axis=-1, keepdims=True) if self.scale_free else curves
-
     def __call__(self, curves: Array) -> Array:
         """Standardise curves ``(batch, points)``."""
-        return (self._levelled(curves) - self.mean[...]) / self.spread[...]
+        return (curves - self.mean[...]) / self.spread[...]
 
 
 class StandardiseWindow(nnx.Module):

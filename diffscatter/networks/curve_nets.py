@@ -248,7 +248,8 @@ class CurveNet(_Telling):
     a tenth of the work and no dense layer holds millions of weights; channels are gated by what
     the curve holds as a whole, its noise above all; and every answer comes with its spread.
     Positions along q are kept to the end, since a minimum's place is what tells a size. There
-    is no dropout: endless draws cannot be learnt by heart.
+    is no dropout: endless draws cannot be learnt by heart. Curves are NaN beyond their window,
+    and a factor on the intensity changes nothing.
 
     Args:
         points: length of the curves.
@@ -256,8 +257,6 @@ class CurveNet(_Telling):
         key: of the initial weights.
         widths: channels after the first convolution and after each block.
         features: length of the description of a curve that all heads read.
-        scale_free: be blind to a factor on the intensity.
-        windowed: take curves with NaN beyond a window of q, and be scale-free as well.
     """
 
     def __init__(
@@ -268,16 +267,10 @@ class CurveNet(_Telling):
         key: Array,
         widths: Sequence[int] = (24, 32, 48, 64, 96),
         features: int = 128,
-        scale_free: bool = False,
-        windowed: bool = False,
     ):
         rngs = nnx.Rngs(key)
-        self.standardise = (
-            StandardiseWindow(points)
-            if windowed
-            else Standardise(points, scale_free=scale_free)
-        )
-        self.entry = Conv(1 + windowed, widths[0], 11, stride=2, rngs=rngs)
+        self.standardise = StandardiseWindow(points)
+        self.entry = Conv(2, widths[0], 11, stride=2, rngs=rngs)
         self.blocks = nnx.List(
             [
                 SqueezeBlock(inputs, outputs, rngs=rngs)
@@ -292,8 +285,7 @@ class CurveNet(_Telling):
 
     def features(self, curves: Array) -> Array:
         """Return what the network makes of each curve, ``(batch, features)``."""
-        x = self.standardise(curves).reshape(*curves.shape, -1)
-        x = nnx.silu(self.entry(x))
+        x = nnx.silu(self.entry(self.standardise(curves)))
         for block in self.blocks:
             x = block(x)
         return nnx.silu(self.hidden(x.reshape(x.shape[0], -1)))

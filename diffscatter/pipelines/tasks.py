@@ -109,10 +109,10 @@ def _ours(heads: Mapping[str, Any], *, steps: int = 20_000) -> Plan:
 
 
 def _with_heads(
-    network: Callable[..., Any], heads: Mapping[str, Any], *, steps: int, batch: int, **options
+    network: Callable[..., Any], heads: Mapping[str, Any], *, steps: int, batch: int
 ) -> Plan:
     return Plan(
-        build=lambda points, key: network(points, heads, key=key, **options),
+        build=lambda points, key: network(points, heads, key=key),
         loss=lambda network, curves, targets: sum(network.losses(curves, targets).values()),
         predict=lambda network, curves: network.predict(curves),
         optimiser=default_optimiser,
@@ -191,7 +191,6 @@ TASKS: Mapping[str, Task] = MappingProxyType(
                     | _of_sizes("classify"),
                     steps=4_000,
                     batch=64,
-                    windowed=True,
                 )
             },
             sampler=lnp.measured_sampler,
