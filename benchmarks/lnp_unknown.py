@@ -8,6 +8,11 @@ the sld of the particles (9), as simulated, and once with the signal that a type
 size would have, matched. Figures go to ``results/lnp-unknown.json``.
 
     python benchmarks/lnp_unknown.py [--weights RUN/weights.h5 --write MODEL.h5] [--curves 4096]
+        [--fits 128]
+
+The first curves of each body, as many as ``--fits`` says, also go through all that
+``diffscatter analyse --model lnp`` does: ``flagged_analysed`` is the share that either the
+network or the fit finds odd, ``misfits`` that of the fit alone.
 
 With ``--weights`` the network of a run of ``diffscatter train lnp-measured`` is calibrated
 first, and written with all that judges it and the figures found.
@@ -27,9 +32,11 @@ from harness import device
 from diffscatter.analysis import classification_scores, coverage, regression_scores
 from diffscatter.analytic import Cylinder, Vesicle
 from diffscatter.cli.options import cache_folder
+from diffscatter.core.data import Curve
 from diffscatter.core.files import write_atomic
 from diffscatter.datasets import lnp
 from diffscatter.pipelines import particles
+from diffscatter.pipelines.analyse_particles import analyse_particles
 from diffscatter.pipelines.tasks import TASKS
 from diffscatter.report import versions
 from diffscatter.training import load_weights
@@ -67,7 +74,7 @@ def family(body, number, sizes, q):
 
 @partial(jax.jit, static_argnums=4)
 def drawn(curves, like, base, key, count, matched):
-    """Return measured curves of one body, with the sizes and strengths that they have."""
+    """Return q and measured curves of one body, the sizes and strengths that they have."""
     key_sizes, key_recorded = jax.random.split(key)
     sizes = base.sizes.astype(jnp.float32)
     u = jax.random.uniform(key_sizes, (4, count), jnp.float32)
@@ -81,7 +88,26 @@ def drawn(curves, like, base, key, count, matched):
     factor = jnp.where(matched, known.max(axis=1) / clean.max(axis=1), 1.0)
     clean = clean * factor[:, None]
     strength = jnp.exp(lnp.between(u[2], tuple(map(math.log, lnp.STRENGTH))))
-    return lnp.recorded(key_recorded, base.q, clean, strength), size, strength
+    return *lnp.windows(key_recorded, base.q, clean, strength), size, strength
+
+
+@jax.jit
+def on_axis(q, noisy, axis):
+    return jax.vmap(lnp.on_axis, (0, 0, None))(q, noisy, axis)
+
+
+def analysed(q, noisy, model, key):
+    """Return whether the command calls each curve odd, and whether for its fit."""
+    if not len(q):
+        return {}
+    more = np.diff(q, axis=1, prepend=0) > 0  # the last point comes again and again
+    curves = [Curve(q=q[i, m], intensity=10 ** noisy[i, m]) for i, m in enumerate(more)]
+    found = analyse_particles(curves, key=key, model=model, draws=64)
+    return {
+        "flagged_analysed": float(np.mean([one.unknown for one in found])),
+        "misfits": float(np.mean([one.misfit for one in found])),
+        "analysed": len(found),
+    }
 
 
 def by_thirds(flagged, values):
@@ -89,7 +115,7 @@ def by_thirds(flagged, values):
     return [float(flagged[np.digitize(values, ends) == k].mean()) for k in range(3)]
 
 
-def unknown(model, held, count, key):
+def unknown(model, held, count, fits, key):
     like = held.intensity[held.kinds.index(4)]
     for number, (name, (body, value)) in enumerate(UNKNOWN.items()):
         curves = family(body, value, held.sizes, held.q)
@@ -97,7 +123,10 @@ def unknown(model, held, count, key):
         for matched in (False, True):
             key_drawn = jax.random.fold_in(key, 2 * number + matched)
             found = drawn(curves, like, held, key_drawn, count, matched)
-            noisy, size, strength = map(np.asarray, found)
+            q, noisy, size, strength = map(np.asarray, found)
+            if not matched:
+                details |= analysed(q[:fits], noisy[:fits], model, key_drawn)
+            noisy = np.asarray(on_axis(q, noisy, held.q.astype(q.dtype)))
             flagged = particles.read_curves(noisy, model).out_of_distribution
             words = "matched" if matched else "simulated"
             details |= {
@@ -108,7 +137,7 @@ def unknown(model, held, count, key):
         yield name, details | {"curves": count}
 
 
-def known(model, held, count, key):
+def known(model, held, count, fits, key):
     task = TASKS["lnp-measured"]
     mixture = particles.known_mixtures(lnp.measured_sampler(held), key, count)
     told = particles.read_curves(mixture.curves, model)
@@ -130,6 +159,9 @@ def known(model, held, count, key):
             told.mixture_fraction - half, told.mixture_fraction + half, truth["fraction"]
         ),
     }
+    some = [v[:fits] for v in (mixture.intensity, mixture.strength)]
+    q, noisy = map(np.asarray, jax.jit(lnp.windows)(key, held.q.astype(np.float32), *some))
+    details |= analysed(q, noisy, model, key)
     for k, number in enumerate(held.kinds):
         size = truth[f"mean_size_type{number}"]
         details[f"mean_size_type{number}"] = regression_scores(told.mean_sizes[:, k], size)
@@ -149,6 +181,7 @@ def main():
     parser.add_argument("--weights", type=Path, help="of a run; the packaged model unless set")
     parser.add_argument("--write", type=Path, help="file of the calibrated model")
     parser.add_argument("--curves", type=int, default=4096, help="of each body (4096)")
+    parser.add_argument("--fits", type=int, default=128, help="of each body (128)")
     options = parser.parse_args()
     folder = cache_folder("lnp")
     held = lnp.base_curves((3, 4), lnp.HELD_OUT, folder=folder)
@@ -158,8 +191,8 @@ def main():
     else:
         bases = lnp.base_curves((3, 4), lnp.TRAINED, folder=folder), held
         model = trained(options.weights, bases, keys[0])
-    figures = {"known particles": known(model, held, options.curves, keys[1])}
-    figures |= dict(unknown(model, held, options.curves, keys[2]))
+    figures = {"known particles": known(model, held, options.curves, options.fits, keys[1])}
+    figures |= dict(unknown(model, held, options.curves, options.fits, keys[2]))
     for name, details in figures.items():
         print(name, json.dumps(details))
     made = {name: value for name, value in model.made.items() if name != "held_out"}

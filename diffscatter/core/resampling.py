@@ -57,11 +57,11 @@ def share_linearly(values: Array, position: Array, n: int) -> Array:
     return total + jax.ops.segment_sum(values * fraction, index + 1, n)
 
 
-def spline_matrix(x: ArrayLike, x_new: ArrayLike) -> np.ndarray:
-    """Return the matrix that takes values on ``x`` to the not-a-knot cubic spline on ``x_new``.
+def spline_matrix(x: ArrayLike, x_new: ArrayLike, degree: int = 3) -> np.ndarray:
+    """Return the matrix that takes values on ``x`` to their not-a-knot spline on ``x_new``.
 
     A spline is linear in its values, so this is the whole operator and its transpose the
-    gradient. Both axes must be concrete; ``x_new`` must lie inside ``x``.
+    gradient. Both axes must be concrete; ``x_new`` must lie inside ``x``. The degree is odd.
 
     Returns:
         Shape ``(len(x_new), len(x))``, float64.
@@ -69,7 +69,7 @@ def spline_matrix(x: ArrayLike, x_new: ArrayLike) -> np.ndarray:
     Raises:
         ValueError: if ``x_new`` leaves the range of ``x`` (extrapolation is another operator).
     """
-    from scipy.interpolate import CubicSpline
+    from scipy.interpolate import make_interp_spline
 
     x, x_new = np.asarray(x, float), np.asarray(x_new, float)
     if x_new.min() < x.min() or x_new.max() > x.max():
@@ -77,7 +77,7 @@ def spline_matrix(x: ArrayLike, x_new: ArrayLike) -> np.ndarray:
             f"x_new runs over [{x_new.min():.6g}, {x_new.max():.6g}], beyond x over "
             f"[{x.min():.6g}, {x.max():.6g}]; extend the curve first (guinier_extension)"
         )
-    return CubicSpline(x, np.eye(x.size))(x_new)
+    return make_interp_spline(x, np.eye(x.size), degree)(x_new)
 
 
 def guinier_extension(

@@ -23,6 +23,7 @@ _ACCIDENT = 5.0  # standard deviations that are no accident
 # Correlation of neighbouring residuals of a curve that another body made, at least; and the
 # part of an intensity that base curves, and what stands between them, may be off by.
 _CORRELATED, _INEXACT = 0.5, 0.02
+_NOISY = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +147,7 @@ def analyse_particles(
     """
     model = load_measured() if model is None else model
     parts = [usable(curve) for curve in curves]
+    base = lnp.finer(model.base)
     read = read_particles(curves, model)
     found = []
     for i, part in enumerate(parts):
@@ -163,7 +165,7 @@ def analyse_particles(
             read.mean_sizes[one],
             read.mean_sizes_sigma[one],
         )
-        fit = _fit(part, model.base, starts, jax.random.fold_in(key, i), options)
+        fit = _fit(part, base, starts, jax.random.fold_in(key, i), options)
         score = {"score": float(read.score[i]), "threshold": float(read.threshold)}
         found.append(AnalysedParticles(curve=part, read=told, **score, **fit))
         if progress is not None:
@@ -218,14 +220,17 @@ def _misfit(relative: np.ndarray, residuals: np.ndarray) -> bool:
     .. math:: \sum r_i r_{i+1} \Big/ \sum r_i^2
 
     is 0 for noise, with a standard deviation of 1/sqrt(n), and near 1 for the curve of another
-    body.
+    body. Points whose noise is half of what they show or more are left out: where photons are
+    few, logarithms of their counts do not follow a normal law.
 
     Args:
         relative: data less fit over fit. Shape ``(n,)``.
         residuals: in standard deviations of the noise. Shape ``(n,)``.
     """
     noise = np.abs(relative) / np.maximum(np.abs(residuals), 1e-9)
-    left = residuals * noise / np.hypot(noise, _INEXACT)
+    left = (residuals * noise / np.hypot(noise, _INEXACT))[noise < _NOISY]
+    if left.size < 3:
+        return False
     together = np.sum(left[1:] * left[:-1]) / np.sum(left**2)
     large = np.mean(left**2) > 0.25
     return bool(large and together > max(_CORRELATED, _ACCIDENT / np.sqrt(left.size)))

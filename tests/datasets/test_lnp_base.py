@@ -85,3 +85,25 @@ def test_the_two_sets_of_sizes_have_nothing_in_common():
 def test_bad_input_is_named(change, message):
     with pytest.raises(ValueError, match=message):
         lnp.base_curves(**({"kinds": (3,), "sizes": SIZES} | change))
+
+
+def test_sizes_between_those_of_a_base():
+    """A ball, itself on every scale, and one in a shell that is as thick at any size."""
+    q = np.linspace(0.04, 3.0, 500)
+    shelled = lambda size: (
+        9.0 * closed_forms.sphere_amplitude(q, size / 2)
+        + 7.0 * closed_forms.sphere_amplitude(q, size / 2 - 4.0)
+    )
+    bodies = (lambda size: ball(size, q)), (lambda size: shelled(size) ** 2)
+    curves = lambda sizes: np.array([[f(s) for s in sizes] for f in bodies])
+    coarse, between = np.arange(20.0, 101.0), np.arange(20.25, 100.0)
+    base = lnp.Base(kinds=(4, 3), sizes=coarse, q=q, intensity=curves(coarse))
+    fine = lnp.finer(base)
+    np.testing.assert_allclose(fine.sizes, np.arange(20.0, 100.01, 0.25), rtol=1e-12)
+    assert fine.kinds == (4, 3) and fine.intensity.min() >= base.intensity.min() > 0
+    np.testing.assert_allclose(fine.intensity[:, ::4], base.intensity, rtol=1e-12)
+    truth, got = curves(between), fine.intensity[:, 1::4]
+    off = np.median(abs(got / truth - 1), axis=(1, 2))
+    assert off[0] < 3e-5 and off[1] < 3e-3
+    lines = 0.75 * base.intensity[:, :-1] + 0.25 * base.intensity[:, 1:]
+    assert (np.median(abs(lines / truth - 1), axis=(1, 2)) > 10 * off).all()

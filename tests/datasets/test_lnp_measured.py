@@ -66,6 +66,21 @@ def test_windows_and_noise_are_those_said(drawn):
     assert far.size > 1000 and np.median(np.abs(far)) < 0.03 and abs(np.median(far)) < 0.01
 
 
+def test_a_window_of_a_curve_without_noise_is_that_curve():
+    axis = np.linspace(0.04, 3.0, 500)
+    law = lambda q: 1.01 + np.cos(80.0 * q)  # a body of 80 nm, and its deep minima
+    curves = np.tile(law(axis), (64, 1))
+    with jax.enable_x64(True):
+        q, noisy = jax.device_get(
+            lnp.windows(KEY, axis, jnp.asarray(curves), jnp.full(64, 1e-13))
+        )
+    assert q.shape == noisy.shape == (64, 500)
+    assert (np.diff(q, axis=1) >= 0).all() and (np.diff(q, axis=1) == 0).any()
+    assert q[:, 0].max() <= lnp.WINDOW[0] and q[:, -1].min() >= lnp.WINDOW[1]
+    inside = (q > 0.06) & (q < 2.98)  # cubics would be off by 1e-3
+    np.testing.assert_allclose(10 ** noisy[inside], law(q[inside]), atol=1e-4)
+
+
 def test_a_quarter_are_other_bodies(drawn):
     other = np.asarray(drawn.fractions).sum(axis=1) == 0
     n = other.size

@@ -66,7 +66,9 @@ def fits(monkeypatch):
 
 def test_errors_are_used_where_there_are_some(fits):
     curves = curve(resolution=0.01), curve(low=0.03, high=4.0, points=120, sigma=None)
-    model = SimpleNamespace(base=None)
+    ends = np.array([20.0, 100.0])
+    base = lnp.Base(kinds=(3, 4), sizes=ends, q=lnp.Q, intensity=np.ones((2, 2, lnp.Q.size)))
+    model = SimpleNamespace(base=base)
     sure, logs = pipeline.analyse_particles(curves, key=KEY, model=model, draws=64)
     first, second = fits
     for seen in fits:
@@ -107,6 +109,8 @@ def test_a_misfit_is_neither_noise_nor_small():
             assert pipeline._misfit(relative, relative / noise) == other_body
     # Errors that are fitted swallow the misfit, and it still goes together.
     assert pipeline._misfit(0.5 * wave, 1.4 * wave)
+    # Where noise hides all there is, what goes together says nothing of the body.
+    assert not pipeline._misfit(0.8 * wave, 1.4 * wave)
 
 
 def test_points_below_nothing():

@@ -7,6 +7,7 @@ from diffscatter.datasets.lnp.base import (
     Q,
     base_curves,
     exact_curve,
+    finer,
     published_curve,
 )
 from diffscatter.datasets.lnp.measured import (
@@ -15,6 +16,7 @@ from diffscatter.datasets.lnp.measured import (
     measured_sampler,
     on_axis,
     recorded,
+    windows,
 )
 from diffscatter.datasets.lnp.mixtures import (
     LIMITS,
@@ -50,6 +52,7 @@ __all__ = [
     "check_options",
     "drawer",
     "exact_curve",
+    "finer",
     "lognormal_noise",
     "measured_sampler",
     "on_axis",
@@ -58,4 +61,5 @@ __all__ = [
     "recorded",
     "sampler",
     "size_weights",
+    "windows",
 ]

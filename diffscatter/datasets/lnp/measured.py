@@ -20,12 +20,12 @@ from jax import Array
 
 from diffscatter.core.pytree import replace
 from diffscatter.core.resampling import bin_means
-from diffscatter.datasets.lnp.base import Base
+from diffscatter.datasets.lnp.base import Base, finer
 from diffscatter.datasets.lnp.mixtures import MEANS, Mixture, between, sampler, size_weights
 from diffscatter.datasets.lnp.noise import NOISES, STRENGTH
 from diffscatter.datasets.lnp.others import other_curves
 
-__all__ = ["MEASURED_STRENGTH", "WINDOW", "measured_sampler", "on_axis", "recorded"]
+__all__ = ["MEASURED_STRENGTH", "WINDOW", "measured_sampler", "on_axis", "recorded", "windows"]
 
 # Ends of the window, 1/nm: each is uniform in its logarithm; nothing beyond the base's axis.
 FIRST, LAST = (0.02, 0.14), (0.8, 3.6)
@@ -33,6 +33,7 @@ WINDOW = FIRST[1], LAST[0]  # what every window holds
 _POINTS = (100, 500)
 # Range of alpha_n, (sld nm^3)^2: better curves than the published ones as well.
 MEASURED_STRENGTH = (1e2, STRENGTH[1])
+_ORDER = 6  # of the interpolation between points of the axis
 _OTHER_SPREADS = (0.1, 8.0)  # nm
 
 
@@ -50,8 +51,8 @@ def on_axis(q: Array, values: Array, axis: Array) -> Array:
     return bin_means(jnp.log(q), values, jnp.log(_edges(axis)))
 
 
-def recorded(key: Array, axis: Array, intensity: Array, strength: Array) -> Array:
-    """Return curves as they come from an instrument, on the axis that they came from.
+def windows(key: Array, axis: Array, intensity: Array, strength: Array) -> tuple[Array, Array]:
+    """Return curves as they come from an instrument: its points of q, and noisy intensities.
 
     Args:
         key: of windows, points and noise; every other curve has the lognormal law, the rest
@@ -61,7 +62,8 @@ def recorded(key: Array, axis: Array, intensity: Array, strength: Array) -> Arra
         strength: alpha_n of the noise, in the unit of the intensity. Shape ``(b,)``.
 
     Returns:
-        Log10 of the intensity, NaN beyond a curve's window. Shape ``(b, nq)``.
+        q, 1/nm, ascending, the last point again where a curve has fewer than others; and log10
+        of the intensity, whose noise at that point is drawn anew. Shapes ``(b, 500)``.
     """
     key_window, key_normal, key_photons = jax.random.split(key, 3)
     axis = jnp.asarray(axis, intensity.dtype)
@@ -74,26 +76,38 @@ def recorded(key: Array, axis: Array, intensity: Array, strength: Array) -> Arra
     place = jnp.minimum(place, 1.0)
     even = uniform[3] < 0.5
     q = jnp.where(even, low + (high - low) * place, low * (high / low) ** place)
-    clean = jnp.exp(_interpolated(axis, jnp.log(intensity), q))
+    clean = _interpolated(axis, intensity, q)
     noisy = jnp.zeros_like(clean)
     for start, (law, key) in enumerate(
         (("lognormal", key_normal), ("photons", key_photons)),
     ):
         some = slice(start, None, 2)
         noisy = noisy.at[some].set(NOISES[law](key, clean[some], strength[some]))
-    return jax.vmap(on_axis, (0, 0, None))(q, noisy, axis)
+    return q, noisy
+
+
+def recorded(key: Array, axis: Array, intensity: Array, strength: Array) -> Array:
+    """Return curves of :func:`windows` on the axis that they came from.
+
+    Returns:
+        Log10 of the intensity, NaN beyond a curve's window. Shape ``(b, nq)``.
+    """
+    q, noisy = windows(key, axis, intensity, strength)
+    return jax.vmap(on_axis, (0, 0, None))(q, noisy, jnp.asarray(axis, intensity.dtype))
 
 
 def measured_sampler(base: Base, task: str = "classify", **_) -> Callable:
     """Return ``sample(key, batch) -> Mixture`` of measured curves, as :func:`sampler` does.
 
-    Spreads are those of the text and of the listings. Three of four draws are of the task; the
-    others are of other bodies: their fractions are 0, and their target is the number of the
-    types plus 1. The sampler is a pytree: its arrays are data to a program that takes it.
+    Spreads are those of the text and of the listings, and sizes closer than those of the base
+    (:func:`~diffscatter.datasets.lnp.finer`), as in nature. Three of four draws are of the
+    task; the others are of other bodies: their fractions are 0, and their target is the number
+    of the types plus 1. The sampler is a pytree: its arrays are data to programs.
     """
     bodies, often = other_curves(base.q, base.sizes)
-    bodies, upto = (jnp.asarray(a, jnp.float32) for a in (bodies, np.cumsum(often)))
-    return jax.tree_util.Partial(_of_task(task), base, (bodies, upto))
+    others = (bodies, np.cumsum(often), base.sizes)
+    others = tuple(jnp.asarray(a, jnp.float32) for a in others)
+    return jax.tree_util.Partial(_of_task(task), finer(base), others)
 
 
 @lru_cache
@@ -108,9 +122,8 @@ def _drawn(task: str, base: Base, others: tuple, key: Array, batch: int) -> Mixt
     mixture = known(key_known, batch)
     u = jax.random.uniform(key_other, (4, batch), jnp.float32)
     other = u[0] < 0.25
-    bodies, upto = others
+    bodies, upto, sizes = others
     body = jnp.minimum(jnp.searchsorted(upto, u[1]), len(bodies) - 1)
-    sizes = jnp.asarray(base.sizes, jnp.float32)
     weights = size_weights(sizes, between(u[2], MEANS), between(u[3], _OTHER_SPREADS))
     curves = jnp.einsum("bs,bsq->bq", weights, bodies[body], precision="highest")
     top = lambda curves: curves.max(axis=1, keepdims=True)
@@ -135,8 +148,16 @@ def _edges(axis: Array) -> Array:
 
 
 def _interpolated(axis: Array, values: Array, q: Array) -> Array:
-    """Return values ``(b, nq)`` at q ``(b, m)``; beyond the axis its last lines go on."""
-    i = jnp.clip(jnp.searchsorted(axis, q, side="right") - 1, 0, axis.size - 2)
-    t = (q - axis[i]) / (axis[i + 1] - axis[i])
-    at = lambda i: jnp.take_along_axis(values, i, axis=1)
-    return (1 - t) * at(i) + t * at(i + 1)
+    """Return curves ``(b, nq)`` at q ``(b, m)``, by polynomials through six points of the axis.
+
+    The axis has half a radian of the largest body's waves in a step, where lines and cubics
+    fill its minima. It is equally spaced; beyond it its last polynomials go on.
+    """
+    i = jnp.clip(jnp.searchsorted(axis, q, side="right") - 3, 0, axis.size - _ORDER)
+    t = (q - axis[i]) / (axis[1] - axis[0])
+    found = jnp.zeros_like(q)
+    for j in range(_ORDER):
+        others = [k for k in range(_ORDER) if k != j]
+        weight = math.prod((t - k) / (j - k) for k in others)
+        found += weight * jnp.take_along_axis(values, i + j, axis=1)
+    return jnp.maximum(found, values.min(axis=1, keepdims=True) / 2)  # above nothing
