@@ -12,7 +12,8 @@ size would have, matched. Figures go to ``results/lnp-unknown.json``.
 
 The first curves of each body, as many as ``--fits`` says, also go through all that
 ``diffscatter analyse --model lnp`` does: ``flagged_analysed`` is the share that either the
-network or the fit finds odd, ``misfits`` that of the fit alone.
+network or the fit finds odd, ``misfits`` that of the fit alone. For known particles there is
+also how right its answers are.
 
 With ``--weights`` the network of a run of ``diffscatter train lnp-measured`` is calibrated
 first, and written with all that judges it and the figures found.
@@ -97,16 +98,18 @@ def on_axis(q, noisy, axis):
 
 
 def analysed(q, noisy, model, key):
-    """Return whether the command calls each curve odd, and whether for its fit."""
-    if not len(q):
-        return {}
+    """Return what the command makes of curves."""
     more = np.diff(q, axis=1, prepend=0) > 0  # the last point comes again and again
     curves = [Curve(q=q[i, m], intensity=10 ** noisy[i, m]) for i, m in enumerate(more)]
-    found = analyse_particles(curves, key=key, model=model, draws=64)
+    return analyse_particles(curves, key=key, model=model)
+
+
+def odd(found):
+    """Return the shares of curves that are called odd at all, and for their fit."""
     return {
+        "analysed": len(found),
         "flagged_analysed": float(np.mean([one.unknown for one in found])),
         "misfits": float(np.mean([one.misfit for one in found])),
-        "analysed": len(found),
     }
 
 
@@ -124,8 +127,8 @@ def unknown(model, held, count, fits, key):
             key_drawn = jax.random.fold_in(key, 2 * number + matched)
             found = drawn(curves, like, held, key_drawn, count, matched)
             q, noisy, size, strength = map(np.asarray, found)
-            if not matched:
-                details |= analysed(q[:fits], noisy[:fits], model, key_drawn)
+            if fits and not matched:
+                details |= odd(analysed(q[:fits], noisy[:fits], model, key_drawn))
             noisy = np.asarray(on_axis(q, noisy, held.q.astype(q.dtype)))
             flagged = particles.read_curves(noisy, model).out_of_distribution
             words = "matched" if matched else "simulated"
@@ -135,6 +138,18 @@ def unknown(model, held, count, fits, key):
                 f"flagged_{words}_by_noise": by_thirds(flagged, strength),
             }
         yield name, details | {"curves": count}
+
+
+def answers(found, kind, fraction):
+    """Return how right the command is: classes, and fractions where there is a mixture."""
+    called = [one.probabilities.argmax() for one in found]
+    mixed = kind == 2
+    told = np.array([(one.fraction, *one.fraction_interval) for one in found])[mixed].T
+    return {
+        "accuracy_analysed": float(np.mean(called == kind)),
+        "fraction_analysed": regression_scores(told[0], fraction[mixed]),
+        "fraction_coverage_analysed": coverage(told[1], told[2], fraction[mixed]),
+    }
 
 
 def known(model, held, count, fits, key):
@@ -159,9 +174,11 @@ def known(model, held, count, fits, key):
             told.mixture_fraction - half, told.mixture_fraction + half, truth["fraction"]
         ),
     }
-    some = [v[:fits] for v in (mixture.intensity, mixture.strength)]
-    q, noisy = map(np.asarray, jax.jit(lnp.windows)(key, held.q.astype(np.float32), *some))
-    details |= analysed(q, noisy, model, key)
+    if fits:
+        some = mixture.intensity[:fits], mixture.strength[:fits]
+        q, noisy = map(np.asarray, jax.jit(lnp.windows)(key, held.q.astype(np.float32), *some))
+        found = analysed(q, noisy, model, key)
+        details |= odd(found) | answers(found, kind[:fits], mixture.fractions[:fits, 0])
     for k, number in enumerate(held.kinds):
         size = truth[f"mean_size_type{number}"]
         details[f"mean_size_type{number}"] = regression_scores(told.mean_sizes[:, k], size)

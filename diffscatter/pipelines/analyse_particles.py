@@ -24,6 +24,7 @@ _ACCIDENT = 5.0  # standard deviations that are no accident
 # part of an intensity that base curves, and what stands between them, may be off by.
 _CORRELATED, _INEXACT = 0.5, 0.02
 _NOISY = 0.5
+_BETWEEN = 2e-3  # relative error of curves of sizes between those of the base
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,7 +194,7 @@ def _fit(
         sigma=padded(np.asarray(curve.sigma, float), 1.0) if linear else None,
         linear=linear,
         scale_free=True,
-        **options,
+        **{"model_error": _BETWEEN} | options,
     )
     fitted, residuals = found.curve[0, :count], found.residuals[0, :count]
     fitted = fitted if linear else 10**fitted
