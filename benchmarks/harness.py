@@ -41,6 +41,7 @@ __all__ = [
     "race",
     "relative_error",
     "report",
+    "single",
 ]
 
 jax.config.update("jax_enable_x64", True)
@@ -149,6 +150,16 @@ def race(
     return [r.finish() for r in runners]
 
 
+def single(name: str, error: float, wall: float, cpu: float, details: Mapping) -> dict:
+    """Return the record of what ran once, as long as it took with all that it compiled.
+
+    Args:
+        name, error, details: as in :func:`case`; the error as a number.
+        wall, cpu: seconds.
+    """
+    return {"name": name, "error": float(error), "details": dict(details)} | _ran(wall, cpu)
+
+
 def relative_error(result: Any, reference: Any) -> float:
     """Return ``max |result - reference| / max |reference|``."""
     result, reference = np.asarray(result), np.asarray(reference)
@@ -216,7 +227,6 @@ class _Runner:
 
     def finish(self) -> dict:
         quartiles = statistics.quantiles(self.wall, n=4) if len(self.wall) > 1 else [0, 0, 0]
-        found = device()
         counts = {k: float(v) for k, v in self._hand_counts.items() if v is not None}
         if counts:
             rates, seconds = device_rates(self.record["dtype"]), statistics.median(self.wall)
@@ -229,15 +239,23 @@ class _Runner:
         return {
             **self.record,
             **counts,
-            "seconds": statistics.median(self.wall),
+            **_ran(statistics.median(self.wall), statistics.median(self.cpu)),
             "seconds_spread": quartiles[2] - quartiles[0],
-            "cpu_seconds": statistics.median(self.cpu),
             "repeats": len(self.wall),
-            "device": found["name"],
-            "cores": found["cores"],
-            "x64": bool(jax.config.jax_enable_x64),
-            "versions": versions(),
         }
+
+
+def _ran(wall: float, cpu: float) -> dict[str, Any]:
+    """Return the part of a record that says how long something took, and where."""
+    found = device()
+    return {
+        "seconds": wall,
+        "cpu_seconds": cpu,
+        "device": found["name"],
+        "cores": found["cores"],
+        "x64": bool(jax.config.jax_enable_x64),
+        "versions": versions(),
+    }
 
 
 def _error(given: Case, result: Any) -> float:

@@ -6,15 +6,18 @@ most 0.5 nm, curve to 3 1/nm. Errors are medians of |I / closed form - 1| away f
 pi/2 1/nm (published voxels) or 3 1/nm (ours). The published pipeline runs in single precision
 (7 GB; in double it would need 14): its errors are not of rounding.
 
-Then sizes of 30, 50, 70 and 90 nm of types 1 to 4, which stand for the 81 from 20 to 100 nm:
-``cpu_seconds_of_324`` in the record's details is 81/4 of their time, compilation apart.
+Then all 81 sizes from 20 to 100 nm of types 1 to 4 in one piece, compilation included; their
+error is the largest median of a ball's.
+
+    python benchmarks/lnp_curves.py [--many]     # only the 324 curves
 """
 
+import argparse
 import time
 
 import jax.numpy as jnp
 import numpy as np
-from harness import case, measure, race, report
+from harness import case, race, report, single
 from rivals_saxs import published_pipeline
 
 from diffscatter.analysis import curve_error
@@ -25,7 +28,6 @@ from diffscatter.shapes import Nanoparticle
 from diffscatter.shapes.lnp import hard_voxels
 
 SIZE, M = 96.0, 100
-BANDS = (30.0, 50.0, 70.0, 90.0)  # nm, in the middle of four equal bands
 Q_VOXELS = np.linspace(0.04, np.pi / 2, 500)
 Q_PADDED = 2 * np.pi * np.arange(1, 3 * M) / (6 * M)
 
@@ -65,31 +67,19 @@ def against_published():
 
 
 def many():
-    spent = []
-
-    def curves():
-        start = time.process_time()
-        found = {
-            (kind, size): lnp.exact_curve(Nanoparticle(kind=kind, size=size))
-            for kind in (1, 2, 3, 4)
-            for size in BANDS
-        }
-        found = {at: np.asarray(curve) for at, curve in found.items()}
-        spent.append(time.process_time() - start)
-        return np.stack([found[4, size] for size in BANDS])
-
-    error = lambda balls: max(
-        median_error(curve, lnp.Q, size) for curve, size in zip(balls, BANDS, strict=True)
-    )
-    record = measure("lnp/16 curves of 324", curves, repeats=1, compiled=False, error=error)
-    warm = record["cpu_seconds"]
-    record["details"] = {
-        "cpu_seconds_of_324": warm * 81 / 4,
-        "compilation_cpu_seconds": spent[0] - warm,
-    }
-    print(*(f"{name} {value:.0f}" for name, value in record["details"].items()), sep="\n")
-    return [record]
+    """Return the record of the 81 published sizes of types 1 to 4, computed in one piece."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    told = lambda done, total: print(f"\r{done} of {total} curves", end="", flush=True)
+    base = lnp.base_curves((1, 2, 3, 4), progress=told)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    print()
+    balls = zip(base.intensity[base.kinds.index(4)], base.sizes, strict=True)
+    worst = max(median_error(curve, base.q, size) for curve, size in balls)
+    return [single("lnp/324 curves", worst, wall, cpu, {"curves": 4 * len(base.sizes)})]
 
 
 if __name__ == "__main__":
-    report(against_published() + many())
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--many", action="store_true", help="only the 324 curves")
+    only = parser.parse_args().many
+    report(([] if only else against_published()) + many())

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from harness import device, report
+from harness import device, report, single
 from reporting import RESULTS
 
 from diffscatter import plotting_learning
@@ -36,7 +36,6 @@ from diffscatter.datasets import lnp
 from diffscatter.pipelines.mixtures import Starts, fit_mixtures
 from diffscatter.pipelines.tasks import TASKS
 from diffscatter.pipelines.train import PROTOCOLS
-from diffscatter.report import versions
 from diffscatter.training import load_weights
 
 CEILINGS = (
@@ -96,20 +95,6 @@ def timed(label, *arguments, **options):
     return found, time.perf_counter() - wall, time.process_time() - cpu
 
 
-def record(name, error, wall, cpu, details):
-    return {
-        "name": name,
-        "error": float(error),
-        "seconds": wall,
-        "cpu_seconds": cpu,
-        "details": details,
-        "device": device()["name"],
-        "cores": device()["cores"],
-        "x64": True,
-        "versions": versions(),
-    }
-
-
 def ceiling(task, protocol, count, cache, seed=11):
     """Return a record, the mixture and its posteriors."""
     base = bases(task, protocol, cache)[1]
@@ -138,7 +123,7 @@ def ceiling(task, protocol, count, cache, seed=11):
         "seconds_a_curve": wall / count,
     }
     error = abs(scores["found"] - scores["foretold"])
-    return record(f"lnp-ceiling/{name}", error, wall, cpu, details), mixture, fit
+    return single(f"lnp-ceiling/{name}", error, wall, cpu, details), mixture, fit
 
 
 def by_class(task, mixture, fit):
@@ -225,7 +210,7 @@ def scored(name, mixture, numbers, wall, cpu, more=()):
         scores = regression_scores(value, true)
         details[label] = scores | {"coverage": coverage(low, high, true)}
     error = max(abs(details[label]["coverage"] - 0.9) for label in labels)
-    return record(f"lnp-mixture/{name}", error, wall, cpu, details)
+    return single(f"lnp-mixture/{name}", error, wall, cpu, details)
 
 
 def draw_recall(mixture, fit, weights):

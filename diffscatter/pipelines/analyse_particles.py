@@ -20,10 +20,9 @@ _LEAST = 32  # points: a fit has up to seven unknowns
 _LENGTHS = 128  # lengths of curves are rounded up to a multiple: each is a compilation
 _EFFECTIVE = 100  # independent draws, below which a posterior is rough
 _ACCIDENT = 5.0  # standard deviations that are no accident
-# Correlation of neighbouring residuals of a curve that another body made, at least; and the
-# part of an intensity that base curves, and what stands between them, may be off by.
-_CORRELATED, _INEXACT = 0.5, 0.02
-_NOISY = 0.5
+# Correlation of neighbouring residuals of a curve that another body made, at least; parts of an
+# intensity: what bodies like these may be off by, and the noise that hides any body.
+_CORRELATED, _INEXACT, _NOISY = 0.5, 0.02, 0.5
 _BETWEEN = 2e-3  # relative error of curves of sizes between those of the base
 
 
