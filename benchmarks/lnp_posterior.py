@@ -9,11 +9,11 @@ largest probability, the mean variance); the error is their difference. Protocol
 ``diffscatter train``: *honest*, exact curves of sizes that no training saw and distributions of
 1 to 4 nm; *published*, the published pipeline and distributions of 0.1 to 0.4 nm.
 
-**Comparison** (``lnp-mixture``, with ``--fraction``). The same noisy curves of held-out bodies
-through a trained network, through the gradient fit from starts of the prior, and through the
-gradient fit from the network's answer; the simulator of the fit holds the bodies of training.
-The error is the largest distance of an interval's coverage from 0.9. Seconds are those of the
-whole batch, compilation included.
+**Comparison** (``lnp-mixture``, with ``--fraction`` or ``--weights``). The same noisy curves of
+held-out bodies through a trained network, through the gradient fit from starts of the prior,
+and through the gradient fit from the network's answer; the simulator of the fit holds the
+bodies of training. The error is the largest distance of an interval's coverage from 0.9.
+Seconds are those of the whole batch, compilation included.
 
     python benchmarks/lnp_posterior.py --curves 1000 --comparison 2000 \\
         --fraction RUN/weights.h5 --classify RUN/weights.h5
@@ -169,42 +169,55 @@ def network(task, path, points):
     return lambda curves: jax.device_get(jax.jit(plan.predict)(model, curves))
 
 
-def compared(count, weights, cache, seed=21):
+def compared(task, count, weights, cache, seed=21):
     """Return records of network, gradient, and both, on the same curves."""
-    trained, held_out = bases("fraction", "honest", cache)
-    mixture = drawn("fraction", "honest", held_out, count, seed)
-    predict = network("fraction", weights, trained.q.size)
+    trained, held_out = bases(task, "honest", cache)
+    mixture = drawn(task, "honest", held_out, count, seed)
+    predict = network(task, weights, trained.q.size)
     predict(mixture.curves)  # compiled
     wall, cpu = time.perf_counter(), time.process_time()
     told = predict(mixture.curves)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    names = [f"mean_size_type{kind}" for kind in lnp.TASKS["fraction"]]
-    numbers = [told["fraction"], *(told[name] for name in names)]
-    found = [scored("network", mixture, [(n.mean, *n.interval()) for n in numbers], wall, cpu)]
-    sizes = lambda what: np.stack([getattr(told[name], what) for name in names], axis=1)
-    share = told["fraction"]
-    guess = Starts.of_two(share.mean, share.spread, sizes("mean"), sizes("spread"))
+    sizes = [told[f"mean_size_type{kind}"] for kind in lnp.TASKS[task]]
+    each = lambda what: np.stack([getattr(size, what) for size in sizes], axis=1)
+    if task == "fraction":
+        share = told["fraction"]
+        guess = Starts.of_two(share.mean, share.spread, each("mean"), each("spread"))
+        shares = [(share.mean, *share.interval())]
+    else:
+        share = told["weights"]
+        guess = Starts(share.mean, share.spread, each("mean"), each("spread"))
+        shares = list(zip(share.mean.T, *(end.T for end in share.interval()), strict=True))
+    numbers = shares + [(size.mean, *size.interval()) for size in sizes]
+    found = [scored(f"{task}, network", task, mixture, numbers, wall, cpu)]
+    draws, rounds, components = EFFORT[f"{task}, honest"]
     for name, start in (("gradient", None), ("network and gradient", guess)):
         fit, wall, cpu = timed(
             name,
             mixture.curves,
             trained,
             key=jax.random.key(seed),
-            task="fraction",
+            task=task,
             starts=start,
+            draws=draws,
+            rounds=rounds,
+            components=components,
         )
-        low, _, high = fit.fractions_interval[..., 0]
-        numbers = [(fit.fraction, low, high)]
-        numbers += [(fit.means[:, k], *fit.means_interval[[0, 2], :, k]) for k in (0, 1)]
+        low, _, high = fit.fractions_interval
+        numbers = [(v[:, k] for v in (fit.fractions, low, high)) for k in range(len(shares))]
+        low, _, high = fit.means_interval
+        numbers += [(v[:, k] for v in (fit.means, low, high)) for k in range(len(sizes))]
         more = {"effective_draws": np.quantile(fit.effective, [0.05, 0.5]).tolist()}
-        found.append(scored(name, mixture, numbers, wall, cpu, more))
+        found.append(scored(f"{task}, {name}", task, mixture, numbers, wall, cpu, more))
     return found
 
 
-def scored(name, mixture, numbers, wall, cpu, more=()):
-    """Return the record of one way: errors and coverages of alpha and both mean sizes."""
-    truths = [mixture.fractions[:, 0], *mixture.means.T]
-    labels = ("alpha", "mean_size_type3", "mean_size_type4")
+def scored(name, task, mixture, numbers, wall, cpu, more=()):
+    """Return the record of one way: errors and coverages of fractions and mean sizes."""
+    kinds = lnp.TASKS[task]
+    labels = ["alpha"] if task == "fraction" else [f"fraction_type{kind}" for kind in kinds]
+    truths = [*mixture.fractions.T[: len(labels)], *mixture.means.T]
+    labels += [f"mean_size_type{kind}" for kind in kinds]
     details = {"curves": len(truths[0]), "seconds_a_curve": wall / len(truths[0])} | dict(more)
     for label, true, (value, low, high) in zip(labels, truths, numbers, strict=True):
         scores = regression_scores(value, true)
@@ -234,6 +247,7 @@ def main():
     parser.add_argument("--tasks", nargs="*", help="of the ceilings, as classify-honest")
     parser.add_argument("--comparison", type=int, default=2000, help="curves (2000)")
     parser.add_argument("--fraction", type=Path, help="weights of lnp-fraction to compare")
+    parser.add_argument("--weights", type=Path, help="weights of lnp-weights to compare")
     parser.add_argument("--classify", type=Path, help="weights of lnp-classify to draw")
     parser.add_argument(
         "--cache", type=Path, default=cache_folder("lnp"), help="of base curves"
@@ -246,11 +260,12 @@ def main():
             report([found])
             if (task, protocol) == ("classify", "honest"):
                 draw_recall(mixture, fit, options.classify)
-    if options.fraction is not None:
-        found = compared(options.comparison, options.fraction, options.cache)
-        for each in found:
-            print(each["name"], each["details"])
-        report(found)
+    for task, path in (("fraction", options.fraction), ("weights", options.weights)):
+        if path is not None:
+            found = compared(task, options.comparison, path, options.cache)
+            for each in found:
+                print(each["name"], each["details"])
+            report(found)
 
 
 if __name__ == "__main__":
