@@ -57,11 +57,19 @@ def main(arguments=None):
             if options.weights is not None:
                 options.weights.mkdir(parents=True, exist_ok=True)
                 name = "-".join(map(str, asked.values()))
-                save_weights(options.weights / f"{name}.h5", done.training.model, record)
+                path = options.weights / f"{name}.h5"
+                save_weights(path, done.training.model, {"command": _command(asked)} | record)
             with RESULTS.open("a") as file:
                 file.write(json.dumps(record) + "\n")
             records.append(record)
     table(records)
+
+
+def _command(asked):
+    """Return the command that makes a network again."""
+    names = {"task": "tasks", "seed": "seeds"}
+    words = [f"--{names.get(name, name)} {value}" for name, value in asked.items()]
+    return " ".join(["python benchmarks/lnp_training.py", *words])
 
 
 def _options(arguments):

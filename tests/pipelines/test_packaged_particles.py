@@ -27,6 +27,7 @@ def noisy(q, intensity, name, strength=1e5, scale=1e-9):
 def test_it_is_small_and_says_how_it_came_to_be(model):
     assert particles.PACKAGED.stat().st_size <= 5e6
     made = model.made
+    assert made["command"].startswith("python benchmarks/lnp_training.py --tasks lnp-measured")
     assert made["task"] == "lnp-measured" and made["seed"] == 0 and made["steps"] > 0
     known = made["held_out"]["known particles"]
     assert known["false_alarms"] <= 0.05
