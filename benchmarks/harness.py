@@ -151,7 +151,7 @@ def race(
 
 
 def single(name: str, error: float, wall: float, cpu: float, details: Mapping) -> dict:
-    """Return the record of what ran once, as long as it took with all that it compiled.
+    """Return the record of what ran once, with what it compiled on the way.
 
     Args:
         name, error, details: as in :func:`case`; the error as a number.

@@ -13,10 +13,15 @@ largest probability, the mean variance); the error is their difference. Protocol
 held-out bodies through a trained network, through the gradient fit from starts of the prior,
 and through the gradient fit from the network's answer; the simulator of the fit holds the
 bodies of training. The error is the largest distance of an interval's coverage from 0.9.
-Seconds are those of the whole batch, compilation included.
+Seconds are those of the whole batch, compilation of the fits included.
 
-    python benchmarks/lnp_posterior.py --curves 1000 --comparison 2000 \\
-        --fraction RUN/weights.h5 --classify RUN/weights.h5
+    python benchmarks/lnp_posterior.py [--curves 1000] [--tasks fraction-honest]
+        [--classify RUN/lnp-classify-ours-honest-0.h5]      # its recall beside the ceiling's
+    python benchmarks/lnp_posterior.py --curves 0 --comparison 2000
+        [--fraction RUN/lnp-fraction-ours-honest-0.h5]
+        [--weights RUN/lnp-weights-ours-honest-0.h5]
+
+RUN is the folder of ``benchmarks/lnp_training.py --weights RUN``.
 """
 
 import argparse
@@ -204,9 +209,10 @@ def compared(task, count, weights, cache, seed=21):
             components=components,
         )
         low, _, high = fit.fractions_interval
-        numbers = [(v[:, k] for v in (fit.fractions, low, high)) for k in range(len(shares))]
+        column = lambda k, *parts: tuple(part[:, k] for part in parts)
+        numbers = [column(k, fit.fractions, low, high) for k in range(len(shares))]
         low, _, high = fit.means_interval
-        numbers += [(v[:, k] for v in (fit.means, low, high)) for k in range(len(sizes))]
+        numbers += [column(k, fit.means, low, high) for k in range(len(sizes))]
         more = {"effective_draws": np.quantile(fit.effective, [0.05, 0.5]).tolist()}
         found.append(scored(f"{task}, {name}", task, mixture, numbers, wall, cpu, more))
     return found

@@ -7,10 +7,11 @@
     python benchmarks/lnp_training.py --table               # only print what is there
 
 A run is what ``diffscatter train TASK --network NAME --protocol NAME --seed N`` does; each adds
-one JSON line to ``results/lnp-training.jsonl`` as it ends, and lines that are there already are
-not computed again. Test curves (4096) come from sizes between those of training unless the
-protocol is the published one. The table has the median over seeds and the least and largest;
-``coverage`` is the share of truths within intervals of 90 %.
+one JSON line to ``results/lnp-training.jsonl`` as it ends. Lines that are there already are not
+computed again, unless a network is to be kept that is not there. Test curves (4096) come from
+sizes between those of training unless the protocol is the published one. The table has the
+median over seeds and the least and largest; ``coverage`` is the share of truths within
+intervals of 90 %.
 """
 
 import argparse
@@ -39,7 +40,10 @@ def main(arguments=None):
             asked = dict(
                 zip(KEYS, (task, options.network, options.protocol, seed), strict=True)
             )
-            if tuple(asked.values()) in known:
+            name = "-".join(map(str, asked.values())) + ".h5"
+            kept = None if options.weights is None else options.weights / name
+            recorded = tuple(asked.values()) in known
+            if recorded and (kept is None or kept.exists()):
                 continue
             wall, cpu = time.perf_counter(), time.process_time()
             done = train(
@@ -54,21 +58,23 @@ def main(arguments=None):
                 "cpu": time.process_time() - cpu,
                 "scores": done.tested.scores,
             }
-            if options.weights is not None:
-                options.weights.mkdir(parents=True, exist_ok=True)
-                name = "-".join(map(str, asked.values()))
-                path = options.weights / f"{name}.h5"
-                save_weights(path, done.training.model, {"command": _command(asked)} | record)
+            if kept is not None:
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                made = {"command": _command(asked, options)} | record
+                save_weights(kept, done.training.model, made)
+            if recorded:
+                continue
             with RESULTS.open("a") as file:
                 file.write(json.dumps(record) + "\n")
             records.append(record)
     table(records)
 
 
-def _command(asked):
+def _command(asked, options):
     """Return the command that makes a network again."""
     names = {"task": "tasks", "seed": "seeds"}
-    words = [f"--{names.get(name, name)} {value}" for name, value in asked.items()]
+    given = asked | {"steps": options.steps, "minutes": options.minutes, "weights": "RUN"}
+    words = [f"--{names.get(k, k)} {value}" for k, value in given.items() if value is not None]
     return " ".join(["python benchmarks/lnp_training.py", *words])
 
 

@@ -7,16 +7,16 @@ with a spread of up to 4 nm, in the same windows. Their noise has the published 
 the sld of the particles (9), as simulated, and once with the signal that a type 4 of the same
 size would have, matched. Figures go to ``results/lnp-unknown.json``.
 
-    python benchmarks/lnp_unknown.py [--weights RUN/weights.h5 --write MODEL.h5] [--curves 4096]
-        [--fits 128]
+    python benchmarks/lnp_unknown.py [--curves 4096] [--fits 128]
+        [--weights RUN/lnp-measured-ours-honest-0.h5 --write MODEL.h5]
 
 The first curves of each body, as many as ``--fits`` says, also go through all that
 ``diffscatter analyse --model lnp`` does: ``flagged_analysed`` is the share that either the
 network or the fit finds odd, ``misfits`` that of the fit alone. For known particles there is
 also how right its answers are.
 
-With ``--weights`` the network of a run of ``diffscatter train lnp-measured`` is calibrated
-first, and written with all that judges it and the figures found.
+With ``--weights`` a network of ``lnp_training.py --tasks lnp-measured --weights RUN`` is
+calibrated first, and written with all that judges it and the figures found.
 """
 
 import argparse

@@ -13,6 +13,7 @@ from diffscatter.cli.options import cache_folder, console, start_jax
 
 __all__ = ["add", "run"]
 
+_SIZES = 20.0, 100.0  # nm, datasets.lnp.LIMITS, which would cost the import of JAX
 # What a file of a data set may say, and what stands for what it leaves out.
 _DEFAULTS = {
     "dataset": "lnp",
@@ -21,8 +22,8 @@ _DEFAULTS = {
     "count": 6000,
     "per_shard": 1000,
     "route": "exact",
-    "first_size": 20.0,
-    "last_size": 100.0,
+    "first_size": _SIZES[0],
+    "last_size": _SIZES[1],
     "size_step": 1.0,
     "spread": "text",
     "noise": "lognormal",
@@ -118,10 +119,10 @@ def _configuration(path: Path) -> dict[str, Any]:
     if complete["dataset"] != "lnp":
         raise ValueError(f"{path}: dataset must be lnp, got {complete['dataset']!r}")
     low, high, step = (complete[k] for k in ("first_size", "last_size", "size_step"))
-    if not 0 < low < high or not 0 < step <= high - low:
+    if not _SIZES[0] <= low < high <= _SIZES[1] or not 0 < step <= high - low:
         raise ValueError(
-            f"{path}: sizes must run from above 0 upwards in steps, got {low:g} to {high:g} "
-            f"nm in steps of {step:g}"
+            f"{path}: sizes must run upwards in steps within {_SIZES[0]:g} to {_SIZES[1]:g} "
+            f"nm, got {low:g} to {high:g} nm in steps of {step:g}"
         )
     strength = complete["strength"]
     if len(strength) != 2 or not all(isinstance(v, int | float) for v in strength):

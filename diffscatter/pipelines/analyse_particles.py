@@ -23,6 +23,7 @@ _ACCIDENT = 5.0  # standard deviations that are no accident
 # Correlation of neighbouring residuals of a curve that another body made, at least; parts of an
 # intensity: what bodies like these may be off by, and the noise that hides any body.
 _CORRELATED, _INEXACT, _NOISY = 0.5, 0.02, 0.5
+_FAR = 3.0  # standard deviations
 _BETWEEN = 2e-3  # relative error of curves of sizes between those of the base
 
 
@@ -220,15 +221,17 @@ def _misfit(relative: np.ndarray, residuals: np.ndarray) -> bool:
     .. math:: \sum r_i r_{i+1} \Big/ \sum r_i^2
 
     is 0 for noise, with a standard deviation of 1/sqrt(n), and near 1 for the curve of another
-    body. Points whose noise is half of what they show or more are left out: where photons are
-    few, logarithms of their counts do not follow a normal law.
+    body. Points whose noise is half of the fit or more are left out unless they are far from
+    it: where photons are few, logarithms of their counts do not follow a normal law.
 
     Args:
         relative: data less fit over fit. Shape ``(n,)``.
         residuals: in standard deviations of the noise. Shape ``(n,)``.
     """
     noise = np.abs(relative) / np.maximum(np.abs(residuals), 1e-9)
-    left = (residuals * noise / np.hypot(noise, _INEXACT))[noise < _NOISY]
+    # A point far beyond its noise is no noise, even where the fit has next to nothing.
+    seen = (noise < _NOISY) | (np.abs(residuals) > _FAR)
+    left = (residuals * noise / np.hypot(noise, _INEXACT))[seen]
     if left.size < 3:
         return False
     together = np.sum(left[1:] * left[:-1]) / np.sum(left**2)

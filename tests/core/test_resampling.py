@@ -46,10 +46,13 @@ def test_spline_matrix_is_scipys_spline():
     np.testing.assert_allclose(spline_matrix(x, new) @ y, CubicSpline(x, y)(new), atol=1e-10)
 
 
-def test_spline_matrix_is_exact_for_cubics():
+@pytest.mark.parametrize("degree", [3, 5])
+def test_spline_matrix_is_exact_for_polynomials_of_its_degree(degree):
     x, new = np.linspace(0, 2, 8), np.linspace(0.1, 1.9, 11)
-    cubic = lambda t: 1 - t + 2 * t**2 - 0.5 * t**3
-    np.testing.assert_allclose(spline_matrix(x, new) @ cubic(x), cubic(new), atol=1e-13)
+    law = lambda t: 1 - t + 2 * t ** (degree - 1) - 0.5 * t**degree
+    np.testing.assert_allclose(spline_matrix(x, new, degree) @ law(x), law(new), atol=1e-12)
+    steeper = lambda t: t ** (degree + 1)
+    assert abs(spline_matrix(x, new, degree) @ steeper(x) - steeper(new)).max() > 1e-5
 
 
 def test_spline_matrix_refuses_to_extrapolate():

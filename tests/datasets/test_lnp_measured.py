@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from diffscatter.core.pytree import replace
 from diffscatter.datasets import lnp
 from diffscatter.datasets.lnp import measured, others
 from tests.shapes import closed_forms
@@ -137,3 +138,9 @@ def test_interpolation_goes_on_beyond_the_axis():
     q = jnp.array([[0.95, 1.0, 1.234, 2.0, 2.05]])
     got = measured._interpolated(axis, values, q)
     np.testing.assert_allclose(got, 1 + 2 * q, rtol=1e-5)
+
+
+def test_a_base_on_another_axis_is_refused(base):
+    uneven = replace(base, q=np.geomspace(0.04, 3.0, Q.size))
+    with pytest.raises(ValueError, match="q of the base must be equally spaced, got steps of"):
+        lnp.measured_sampler(uneven)

@@ -111,6 +111,10 @@ def test_a_misfit_is_neither_noise_nor_small():
     assert pipeline._misfit(0.5 * wave, 1.4 * wave)
     # Where noise hides all there is, what goes together says nothing of the body.
     assert not pipeline._misfit(0.8 * wave, 1.4 * wave)
+    # Data far above a fit, with errors of a fifth of them.
+    fit = 10 ** (-2 * wave)
+    data = 1 + 0.2 * rng.normal(size=200)
+    assert pipeline._misfit(data / fit - 1, (data - fit) / 0.2)
 
 
 def test_points_below_nothing():

@@ -2,6 +2,7 @@
 
 from diffscatter.datasets.lnp.base import (
     HELD_OUT,
+    LIMITS,
     TRAINED,
     Base,
     Q,
@@ -19,7 +20,6 @@ from diffscatter.datasets.lnp.measured import (
     windows,
 )
 from diffscatter.datasets.lnp.mixtures import (
-    LIMITS,
     MEANS,
     SPREADS,
     TASKS,

@@ -21,7 +21,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from diffscatter import shapes
-from diffscatter.core.checks import check_positive, check_q
+from diffscatter.core.checks import check_q
 from diffscatter.core.pytree import static, struct
 from diffscatter.core.resampling import guinier_extension, spline_matrix
 from diffscatter.io import shards
@@ -32,6 +32,7 @@ from diffscatter.shapes.lnp import Nanoparticle, hard_voxels
 __all__ = [
     "CURVES_VERSION",
     "HELD_OUT",
+    "LIMITS",
     "Q",
     "TRAINED",
     "Base",
@@ -43,6 +44,7 @@ __all__ = [
 
 # Raised when the curves change, so that old files are not believed.
 CURVES_VERSION = 1
+LIMITS = (20.0, 100.0)  # nm: no particle is smaller or larger
 Q = np.linspace(0.04, 3.0, 500)  # 1/nm
 TRAINED = np.arange(20.0, 101.0)  # nm: the 81 published sizes
 HELD_OUT = np.arange(20.5, 100.0)  # nm: as dense, and none of them
@@ -143,7 +145,7 @@ def base_curves(
 
     Args:
         kinds: types of particle, 1 to 5.
-        sizes: nm, equally spaced. Shape ``(ns,)``.
+        sizes: nm, equally spaced, within :data:`LIMITS`. Shape ``(ns,)``.
         route: ``"exact"`` or ``"published"``.
         q: 1/nm. Shape ``(nq,)``.
         folder: where the curves of a type are kept, under a name that says all they depend on;
@@ -154,7 +156,7 @@ def base_curves(
         The curves; float64 where 64-bit numbers are on, else float32.
 
     Raises:
-        ValueError: for an unknown route or type, or sizes that are not equally spaced.
+        ValueError: for an unknown route or type, or sizes beyond or not equally spaced.
     """
     if route not in _ROUTES:
         raise ValueError(f"route must be one of {', '.join(_ROUTES)}, got {route!r}")
@@ -163,7 +165,11 @@ def base_curves(
         raise ValueError(f"kinds must be different types, at least one, got {kinds}")
     if sizes.ndim != 1 or sizes.size < 2 or np.ptp(np.diff(sizes)) > 1e-9 * np.ptp(sizes):
         raise ValueError(f"sizes must be two or more, equally spaced, got {sizes}")
-    check_positive("size", sizes.min(), "nm")
+    if sizes.min() < LIMITS[0] or sizes.max() > LIMITS[1]:
+        raise ValueError(
+            f"sizes must lie within {LIMITS[0]:g} to {LIMITS[1]:g} nm, got {sizes.min():g} to "
+            f"{sizes.max():g} nm"
+        )
     total = len(kinds) * sizes.size
 
     def one_more(turn: int, done: int) -> None:

@@ -57,7 +57,7 @@ def windows(key: Array, axis: Array, intensity: Array, strength: Array) -> tuple
     Args:
         key: of windows, points and noise; every other curve has the lognormal law, the rest
             count photons.
-        axis: 1/nm. Shape ``(nq,)``.
+        axis: 1/nm, equally spaced. Shape ``(nq,)``.
         intensity: without noise, on the axis. Shape ``(b, nq)``.
         strength: alpha_n of the noise, in the unit of the intensity. Shape ``(b,)``.
 
@@ -103,7 +103,16 @@ def measured_sampler(base: Base, task: str = "classify", **_) -> Callable:
     (:func:`~diffscatter.datasets.lnp.finer`), as in nature. Three of four draws are of the
     task; the others are of other bodies: their fractions are 0, and their target is the number
     of the types plus 1. The sampler is a pytree: its arrays are data to programs.
+
+    Raises:
+        ValueError: if the axis of the base is not equally spaced.
     """
+    steps = np.diff(base.q)
+    if np.ptp(steps) > 1e-3 * steps.mean():
+        raise ValueError(
+            f"q of the base must be equally spaced, got steps of {steps.min():.4g} to "
+            f"{steps.max():.4g} 1/nm"
+        )
     bodies, often = other_curves(base.q, base.sizes)
     others = (bodies, np.cumsum(often), base.sizes)
     others = tuple(jnp.asarray(a, jnp.float32) for a in others)

@@ -6,8 +6,8 @@ Within a type the sizes D follow a lognormal law of mean m and standard deviatio
     w(D) \propto \frac1D \exp\left(-\frac{(\ln D - \mu)^2}{2\tau^2}\right),\qquad
     \tau^2 = \ln(1 + s^2/m^2),\quad \mu = \ln m - \tau^2/2
 
-between 20 and 100 nm, where each size of the base stands for its cell; so bases of other sizes
-tell of the same law. Across types populations are fractions by *number*:
+between 20 and 100 nm, where each size of the base stands for its cell; so all bases that reach
+from there to there tell of the same law. Across types populations are fractions by *number*:
 
 .. math:: I = \sum_k \alpha_k \sum_D w_k(D)\, I_k(D)
 
@@ -36,11 +36,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from diffscatter.core.pytree import struct
-from diffscatter.datasets.lnp.base import CURVES_VERSION, Base
+from diffscatter.datasets.lnp.base import CURVES_VERSION, LIMITS, Base
 from diffscatter.datasets.lnp.noise import NOISES, STRENGTH
 
 __all__ = [
-    "LIMITS",
     "MEANS",
     "SPREADS",
     "TASKS",
@@ -55,7 +54,6 @@ __all__ = [
 
 # Of the draws, raised when the same key gives others: "1.1" was that of sizes with equal cells.
 VERSION = f"{CURVES_VERSION}.2"
-LIMITS = (20.0, 100.0)  # nm: no particle is smaller or larger
 MEANS = (25.0, 95.0)  # nm
 SPREADS = {"text": (1.0, 4.0), "listings": (0.1, 0.4), "all": (0.1, 4.0)}  # nm
 
@@ -88,7 +86,7 @@ def size_weights(sizes: Array, mean: Array, deviation: Array) -> Array:
     """Return the numbers of particles of each size, with sum 1.
 
     A size stands for its cell, cut at :data:`LIMITS`: of sizes from 20 to 100 nm the first and
-    the last have half of one, and sizes beyond have no weight.
+    the last have half of one, and sizes a cell beyond have no weight.
 
     Args:
         sizes: nm, equally spaced. Shape ``(ns,)``.
