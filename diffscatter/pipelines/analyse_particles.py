@@ -24,6 +24,7 @@ _ACCIDENT = 5.0  # standard deviations that are no accident
 # intensity: what bodies like these may be off by, and the noise that hides any body.
 _CORRELATED, _INEXACT, _NOISY = 0.5, 0.02, 0.5
 _FAR = 3.0  # standard deviations
+_NEAR_END = 0.1  # nm, of a range of mean sizes
 _BETWEEN = 2e-3  # relative error of curves of sizes between those of the base
 
 
@@ -211,7 +212,10 @@ def _fit(
         "deviations": found.deviations[0],
         "deviations_sigma": found.deviations_sigma[0],
         "chi2": float(found.chi2[0]),
-        "warnings": _warnings(curve, float(found.chi2[0]), float(found.effective[0])),
+        "warnings": (
+            *_warnings(curve, float(found.chi2[0]), float(found.effective[0])),
+            *_at_the_end(found.means[0], found.means_sigma[0], base.kinds),
+        ),
     }
 
 
@@ -237,6 +241,18 @@ def _misfit(relative: np.ndarray, residuals: np.ndarray) -> bool:
     together = np.sum(left[1:] * left[:-1]) / np.sum(left**2)
     large = np.mean(left**2) > 0.25
     return bool(large and together > max(_CORRELATED, _ACCIDENT / np.sqrt(left.size)))
+
+
+def _at_the_end(means: np.ndarray, sigma: np.ndarray, kinds: Sequence[int]) -> list[str]:
+    """Return what to say of mean sizes that press against an end of their range."""
+    low, high = lnp.MEANS
+    pressed = (np.minimum(means - low, high - means) < _NEAR_END) & (sigma < _NEAR_END)
+    return [
+        f"the mean size of type {kind} is at an end of what is looked for, {low:g} to {high:g} "
+        "nm: it may lie beyond"
+        for kind, there in zip(kinds, pressed, strict=True)
+        if there
+    ]
 
 
 def _warnings(curve: Curve, chi2: float, effective: float) -> tuple[str, ...]:

@@ -117,6 +117,16 @@ def test_a_misfit_is_neither_noise_nor_small():
     assert pipeline._misfit(data / fit - 1, (data - fit) / 0.2)
 
 
+def test_sizes_at_an_end_are_said_to_be():
+    said = pipeline._at_the_end(np.array([60.0, 94.99]), np.array([0.01, 1e-3]), (3, 4))
+    assert said == [
+        "the mean size of type 4 is at an end of what is looked for, 25 to 95 nm: it may lie "
+        "beyond"
+    ]
+    # A size that nothing is known of is not at an end.
+    assert not pipeline._at_the_end(np.array([25.05, np.nan]), np.array([5.0, np.nan]), (3, 4))
+
+
 def test_points_below_nothing():
     points = curve()
     intensity = np.array(points.intensity)
