@@ -156,7 +156,7 @@ def base_curves(
         The curves; float64 where 64-bit numbers are on, else float32.
 
     Raises:
-        ValueError: for an unknown route or type, or sizes beyond the limits or unequally spaced.
+        ValueError: for an unknown route or type, or sizes beyond limits or unequally spaced.
     """
     if route not in _ROUTES:
         raise ValueError(f"route must be one of {', '.join(_ROUTES)}, got {route!r}")
